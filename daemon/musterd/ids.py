@@ -1,0 +1,82 @@
+"""The form of ids and names, in one place."""
+
+import re
+import secrets
+from typing import Final
+
+from musterd.errors import MalformedError
+
+MAX_LENGTH: Final = 120
+"""Of a task's id, a kind's and a node's name, in characters."""
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_ATTEMPT: Final = re.compile(r"\.[0-9]+\Z")
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can name a kind or a node."""
+    return len(text) <= MAX_LENGTH and _NAME.fullmatch(text) is not None
+
+
+def check_name(text: str, what: str) -> None:
+    """Refuse what cannot name a kind or a node.
+
+    Raises:
+        MalformedError: with the text and the form that is accepted.
+    """
+    if not is_name(text):
+        raise MalformedError(
+            f"{what} {_shorten(text)!r} is not accepted: letters, digits, '.', '_' and '-' only, "
+            f"a letter or digit first, at most {MAX_LENGTH} characters"
+        )
+
+
+def check_task_id(text: str) -> None:
+    """Refuse what cannot be a task's id; one ends in no dot and digits, as its agents' ids do.
+
+    Raises:
+        MalformedError: with the text and the form that is accepted.
+    """
+    check_name(text, "taskId")
+    if _ATTEMPT.search(text):
+        raise MalformedError(
+            f"taskId {text!r} is not accepted: an id that ends in a dot and digits is an agent's"
+        )
+
+
+def check_agent_id(text: str) -> None:
+    """Refuse what cannot be an agent's id, `{taskId}.{attempt}`.
+
+    Raises:
+        MalformedError: with the text and the form that is accepted.
+    """
+    task_id, _, attempt = text.rpartition(".")
+    if not (attempt.isascii() and attempt.isdigit()):
+        raise MalformedError(
+            f"agentId {_shorten(text)!r} is not accepted: it is a taskId, a dot and a number"
+        )
+    check_task_id(task_id)
+
+
+def is_agent_id(text: str) -> bool:
+    """Whether an id is an agent's rather than a task's."""
+    return _ATTEMPT.search(text) is not None
+
+
+def new_task_id() -> str:
+    """A random id: 80 bits, 16 characters."""
+    return secrets.token_hex(10)
+
+
+def new_epoch() -> str:
+    """128 random bits, 32 characters: one life of a daemon."""
+    return secrets.token_hex(16)
+
+
+def new_token() -> str:
+    """96 random bits, 24 characters: the stem of the tokens of one claim."""
+    return secrets.token_hex(12)
+
+
+def _shorten(text: str) -> str:
+    return text if len(text) <= MAX_LENGTH else text[:MAX_LENGTH] + "…"

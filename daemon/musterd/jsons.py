@@ -1,0 +1,88 @@
+"""JSON from outside is read strictly; JSON of ours is written in one canonical form."""
+
+import json
+from collections.abc import Iterable
+from typing import Any, NoReturn, TypeAlias
+
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | None"
+
+MAX_BYTES = 1024 * 1024
+MAX_DEPTH = 100
+
+
+class JsonError(ValueError):
+    """Text that is not JSON as we accept it; says what is wrong with it."""
+
+
+def dumps(value: object) -> str:
+    """Write compact JSON with sorted keys, so that equal values are equal texts.
+
+    Raises:
+        JsonError: the value holds something that JSON does not know, or nests too deep.
+    """
+    try:
+        text = _encode(value)
+        _check_depth(value)
+        text.encode()
+    except (TypeError, ValueError, RecursionError) as error:
+        raise JsonError(f"not a JSON value: {_say(error)}") from None
+    return text
+
+
+def loads(data: bytes | str) -> Any:
+    """Read one JSON document: at most 1 MiB, 100 levels, no key twice, no NaN, valid Unicode.
+
+    Raises:
+        JsonError: with the first thing that is wrong.
+    """
+    if len(data) > MAX_BYTES:
+        raise JsonError(f"{len(data)} bytes, at most {MAX_BYTES} are accepted")
+    try:
+        text = data.decode() if isinstance(data, bytes) else data
+        value = _DECODER.decode(text)
+        _check_depth(value)
+        if "\\u" in text:  # an escaped half of a surrogate pair decodes, but cannot be written
+            _encode(value).encode()
+    except UnicodeError:
+        raise JsonError("not valid UTF-8") from None
+    except (ValueError, RecursionError) as error:
+        raise JsonError(f"not JSON: {_say(error)}") from None
+    return value
+
+
+def _say(error: Exception) -> str:
+    return f"nested over {MAX_DEPTH} deep" if isinstance(error, RecursionError) else str(error)
+
+
+def _check_depth(value: object) -> None:
+    level: list[object] = [value]
+    for _ in range(MAX_DEPTH + 1):
+        level = [child for parent in level for child in _children(parent)]
+        if not level:
+            return
+    raise RecursionError
+
+
+def _children(value: object) -> Iterable[object]:
+    if isinstance(value, dict):
+        return value.values()
+    if isinstance(value, (list, tuple)):
+        return value
+    return ()
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("an object names a key twice")
+    return found
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
+
+
+_encode = json.JSONEncoder(
+    ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
+).encode
+_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
