@@ -1,0 +1,105 @@
+-- claim: due tasks of the kinds offered become agents, spawning, that this node answers for.
+-- ARGS 1 number of this claim, one more than the last · 2 stem of the tokens · 3 how many at most
+--      then for each kind: name, room, max attempts, timeout in s ('' none)
+-- OK   {'ok', ms until a scheduled task is due or -1, broken ids, agents}; an agent is {agent, token,
+--      task, kind, attempt, max attempts, timeout, context}
+-- ELSE {'not_owner'} this epoch is not registered · {'stale'} a later claim was made
+-- The same number again answers what that claim took: nothing is taken twice when an answer is lost.
+
+local DUE_AT_ONCE = 256
+
+local function promote(broken)
+  local due = redis.call('ZRANGEBYSCORE', SCHEDULED, '-inf', NOW, 'LIMIT', 0, DUE_AT_ONCE)
+  for _, id in ipairs(due) do
+    local fine, task = pcall(read_task, id)
+    redis.call('ZREM', SCHEDULED, id)
+    if fine and task and task.status == 'pending' and pcall(expect, QUEUE .. task.kind, 'zset') then
+      enqueue(task, 0)
+    else
+      broken[#broken + 1] = id
+    end
+  end
+end
+
+local function until_due()
+  local next_due = redis.call('ZRANGE', SCHEDULED, 0, 0, 'WITHSCORES')
+  return next_due[2] and math.max(0, tonumber(next_due[2]) - NOW) or -1
+end
+
+local function describe(agent_id)
+  local a = redis.call('HMGET', AGENT .. agent_id, 'token', 'taskId', 'kind', 'attempt')
+  local t = redis.call('HMGET', TASK .. a[2], 'maxAttempts', 'timeout', 'context')
+  return {agent_id, a[1], a[2], a[3], a[4], t[1] or '1', t[2] or '', t[3] or ''}
+end
+
+local function spawn(task, token, max_attempts, timeout)
+  local more = redis.call('HMGET', TASK .. task.id, 'maxAttempts', 'timeout', 'metadata')
+  task.attempt = task.attempt + 1
+  task.agent = task.id .. '.' .. string.format('%d', task.attempt)
+  if redis.call('EXISTS', AGENT .. task.agent) == 1 then forget_agent(task.agent) end
+  set(TASK .. task.id, 'status', 'assigned', 'agentId', task.agent, 'attempt', task.attempt,
+    'maxAttempts', more[1] or max_attempts, 'timeout', more[2] or timeout, 'updatedAt', NOW_ISO)
+  set(AGENT .. task.agent, 'agentId', task.agent, 'taskId', task.id, 'status', 'spawning',
+    'kind', task.kind, 'node', ME, 'epoch', EPOCH, 'token', token, 'attempt', task.attempt,
+    'metadata', more[3], 'createdAt', NOW_ISO, 'updatedAt', NOW_ISO)
+  shift(TASKS, task.id, 'pending', 'assigned')
+  shift(AGENTS, task.agent, nil, 'spawning')
+  redis.call('SET', HEARTBEAT .. task.agent, ME .. '/' .. EPOCH, 'PX', TTL)
+  redis.call('SADD', OWNED .. ME, task.agent)
+  tell('agent.spawned', task, task.agent, ME)
+  tell('task.assigned', task, task.agent, ME)
+end
+
+-- Takes up to `most` of one kind; a waiting id without a pending record is put aside as broken.
+local function take(kind, most, stem, max_attempts, timeout, taken, broken)
+  local queue = QUEUE .. kind
+  if not pcall(expect, queue, 'zset') then
+    broken[#broken + 1] = queue
+    return 0
+  end
+  local before = #taken
+  for _, id in ipairs(redis.call('ZRANGE', queue, 0, most - 1)) do
+    local fine, task = pcall(read_task, id)
+    redis.call('ZREM', queue, id)
+    if fine and task and task.status == 'pending' and task.kind == kind then
+      spawn(task, stem .. '.' .. #taken, max_attempts, timeout)
+      taken[#taken + 1] = task.agent
+    else
+      broken[#broken + 1] = id
+    end
+  end
+  return #taken - before
+end
+
+-- Two rounds: a fair share for each kind first, then what is left over for whoever has more.
+local function take_fairly(count, stem, kinds, taken, broken)
+  local share = math.ceil(count / math.max(1, #kinds / 4))
+  for _, most in ipairs({share, count}) do
+    for k = 1, #kinds, 4 do
+      local room = math.min(most, tonumber(kinds[k + 1]), count - #taken)
+      if room > 0 then
+        local got = take(kinds[k], room, stem, kinds[k + 2], kinds[k + 3], taken, broken)
+        kinds[k + 1] = tonumber(kinds[k + 1]) - got
+      end
+    end
+  end
+end
+
+function STEPS.claim(number, stem, count, ...)
+  local last = redis.call('HMGET', NODE .. ME, 'epoch', 'claim', 'claimed')
+  if last[1] ~= EPOCH then refuse('not_owner') end
+  local taken, broken = {}, {}
+  if last[2] == number then
+    for id in string.gmatch(last[3] or '', '%S+') do taken[#taken + 1] = id end
+  elseif last[2] and tonumber(last[2]) > tonumber(number) then
+    refuse('stale')
+  else
+    promote(broken)
+    take_fairly(tonumber(count), stem, {...}, taken, broken)
+    redis.call('HDEL', NODE .. ME, 'claimed')
+    set(NODE .. ME, 'claim', number, 'claimed', table.concat(taken, ' '))
+  end
+  local agents = {}
+  for i, id in ipairs(taken) do agents[i] = describe(id) end
+  return {'ok', until_due(), broken, agents}
+end

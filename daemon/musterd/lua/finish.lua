@@ -1,0 +1,24 @@
+-- finish: the one ending of an agent. Its task ends with it, or is pending again for a retry.
+-- ARGS 1 agent · 2 token · 3 completed, failed or killed · 4 reason · 5 error · 6 result, JSON
+--      7 delay of a retry, ms
+-- OK   {'ok', agent's status, task's status}; again after it was applied: the same, and nothing is told
+-- A kill that was recorded before makes the ending `killed`; a result that came is kept.
+function STEPS.finish(id, token, status, reason, error, result, delay)
+  local agent = read_owned(id, token)
+  if ended(AGENT_STEPS, agent.status) then
+    return {'ok', agent.status, redis.call('HGET', TASK .. agent.task, 'status') or ''}
+  end
+  local ending = {reason = reason, error = error, result = result}
+  local kill = read_kill(id)
+  if kill then
+    status = 'killed'
+    ending = {reason = 'killed', error = kill.reason, result = result, killed_by = kill.by}
+  end
+  check_step(AGENT_STEPS, agent.status, status)
+  local task = read_task_of(agent)
+  local after = task_after(task, status, ending.reason)
+
+  close_agent(agent, status, ending)
+  end_task(task, after, ending, tonumber(delay), ME)
+  return {'ok', status, after}
+end

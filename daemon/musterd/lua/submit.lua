@@ -1,0 +1,28 @@
+-- submit: a new task, pending: in its kind's queue, or scheduled if it has a delay.
+-- ARGS 1 task · 2 kind · 3 context, JSON · 4 priority, 0 to 9 · 5 delay, ms · 6 timeout, s
+--      7 max attempts · 8 metadata, JSON
+-- OK   {'ok', 1} created · {'ok', 0} it was there, with the same kind and context
+-- ELSE {'exists'} · {'unknown_kind'}
+function STEPS.submit(id, kind, context, priority, delay, timeout, max_attempts, metadata)
+  local known = read_task(id)
+  if known then
+    local same = known.kind == kind and (redis.call('HGET', TASK .. id, 'context') or '') == context
+    return same and {'ok', 0} or {'exists'}
+  end
+  local offered = redis.call('HGET', KINDS, kind)
+  if not offered and redis.call('HLEN', KINDS) > 0 then return {'unknown_kind'} end
+  expect(QUEUE .. kind, 'zset')
+  local fine, defaults = pcall(cjson.decode, offered or '{}')
+  if not fine or type(defaults) ~= 'table' then defaults = {} end
+
+  local task = {id = id, kind = kind, attempt = 0, priority = tonumber(priority)}
+  set(TASK .. id, 'taskId', id, 'status', 'pending', 'kind', kind, 'context', context,
+    'priority', priority, 'attempt', '0',
+    'maxAttempts', max_attempts ~= '' and max_attempts or tostring(defaults.maxAttempts or ''),
+    'timeout', timeout ~= '' and timeout or tostring(defaults.timeout or ''),
+    'metadata', metadata, 'createdAt', NOW_ISO, 'updatedAt', NOW_ISO)
+  shift(TASKS, id, nil, 'pending')
+  tell('task.pending', task)
+  enqueue(task, tonumber(delay))
+  return {'ok', 1}
+end

@@ -1,0 +1,203 @@
+"""Every setting, its default and what is accepted. Nothing else reads the environment.
+
+A password leaves this module as a `SecretStr` or inside `Settings.server_url`, and by no other way:
+not in an error, not in `Settings.server_name`.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from musterd import urls
+from musterd.errors import SettingError
+
+MAX_SECONDS = 10 * 365 * 86_400
+"""Ten years: no duration, in ms, comes near the numbers that Lua cannot hold exactly."""
+
+_PREFIX_CHARACTER = r"[A-Za-z0-9!#$%&()+,./:;<=>@^_|~-]"
+
+
+def _setting(name: str, default: Any, accepts: str, **limits: Any) -> Any:
+    if callable(default):
+        return Field(default_factory=default, validation_alias=name, description=accepts, **limits)
+    return Field(default, validation_alias=name, description=accepts, **limits)
+
+
+def _seconds(name: str, default: float, least: int) -> Any:
+    accepts = f"a number of seconds from {least} to {MAX_SECONDS}"
+    return _setting(name, default, accepts, ge=least, le=MAX_SECONDS, allow_inf_nan=False)
+
+
+def _count(name: str, default: int, most: int) -> Any:
+    return _setting(name, default, f"a whole number from 1 to {most}", ge=1, le=most)
+
+
+def _check_url(url: SecretStr) -> SecretStr:
+    urls.check(url.get_secret_value())
+    return url
+
+
+def _split(value: object) -> object:
+    if isinstance(value, str):
+        return tuple(part for part in map(str.strip, value.split(",")) if part)
+    return value
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - Path's raises without a home
+
+
+def _node() -> str:
+    return re.sub(r"[^A-Za-z0-9._-]", "-", os.uname().nodename).lstrip("._-") or "localhost"
+
+
+def _state_dir() -> Path:
+    from_systemd = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
+    if from_systemd:
+        return _absolute(Path(from_systemd))
+    home = Path(os.environ.get("XDG_STATE_HOME", ""))
+    # The XDG specification has a relative path ignored.
+    return _absolute((home if home.is_absolute() else Path("~/.local/state")) / "musterd")
+
+
+class Settings(BaseSettings):
+    """The settings of one process. Durations are seconds."""
+
+    model_config = SettingsConfigDict(
+        frozen=True,
+        case_sensitive=True,
+        env_file=".env",
+        env_file_encoding="utf-8",
+        env_ignore_empty=True,
+        extra="ignore",
+        hide_input_in_errors=True,
+    )
+
+    host: str = _setting(
+        "VALKEY_HOST", "localhost", "a host name or an address", pattern=r"^[^\s/@?#\[\]]+$"
+    )
+    port: int = _count("VALKEY_PORT", 6379, 65_535)
+    password: SecretStr | None = _setting("VALKEY_PASSWORD", None, "a password")
+    url: Annotated[SecretStr, AfterValidator(_check_url)] | None = _setting(
+        "VALKEY_URL", None, urls.ACCEPTED
+    )
+    username: str | None = _setting("VALKEY_USERNAME", None, "the name of an ACL user")
+    db: int = _setting("VALKEY_DB", 0, "a whole number from 0 to 65535", ge=0, le=65_535)
+    embedded: bool = _setting("MUSTERD_EMBEDDED", default=False, accepts="true or false")
+    state_dir: Annotated[Path, AfterValidator(_absolute)] = _setting(
+        "MUSTERD_STATE_DIR", _state_dir, "the path of a folder"
+    )
+    prefix: str = _setting(
+        "MUSTERD_PREFIX",
+        "orchestrator",
+        "1 to 100 printable ASCII characters without spaces, quotes or any of *?[]\\, "
+        "with at most one {tag}",
+        pattern=rf"^{_PREFIX_CHARACTER}*(\{{{_PREFIX_CHARACTER}+\}}{_PREFIX_CHARACTER}*)?$",
+        min_length=1,
+        max_length=100,
+    )
+    node: str = _setting(
+        "MUSTERD_NODE",
+        _node,
+        "at most 100 letters, digits, dots, underscores and hyphens, "
+        "the first of them a letter or a digit",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
+        max_length=100,
+    )
+    agents: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = _setting(
+        "MUSTERD_AGENTS", (), "TOML files and import paths, separated by commas"
+    )
+    capacity: int = _count("MUSTERD_CAPACITY", 1000, 1_000_000)
+    heartbeat_ttl: float = _seconds("MUSTERD_HEARTBEAT_TTL", 15, 1)
+    kill_grace: float = _seconds("MUSTERD_KILL_GRACE", 10, 0)
+    drain_timeout: float = _seconds("MUSTERD_DRAIN_TIMEOUT", 30, 0)
+    event_log_length: int = _count("MUSTERD_EVENT_LOG_LENGTH", 100_000, 1_000_000_000)
+    retention: float = _seconds("MUSTERD_RETENTION", 86_400, 1)
+    retention_count: int = _count("MUSTERD_RETENTION_COUNT", 100_000, 1_000_000_000)
+    log_level: Literal["debug", "info", "warning", "error"] = _setting(
+        "MUSTERD_LOG_LEVEL", "info", "debug, info, warning or error"
+    )
+    log_format: Literal["auto", "json", "console"] = _setting(
+        "MUSTERD_LOG_FORMAT", "auto", "auto, json or console"
+    )
+
+    @property
+    def heartbeat_interval(self) -> float:
+        """How often heartbeats are renewed, s."""
+        return self.heartbeat_ttl / 3
+
+    @property
+    def server_chosen(self) -> bool:
+        """Whether anyone said where the server is."""
+        return not self.model_fields_set.isdisjoint({"url", "host", "port"})
+
+    @property
+    def server_url(self) -> str:
+        """The server as redis-py's `from_url` takes it. May hold a password: never show it."""
+        if self.url is not None:
+            return urls.complete(self.url.get_secret_value(), self.db, self.username)
+        password = self.password.get_secret_value() if self.password else None
+        return urls.build(self.host, self.port, self.db, self.username, password)
+
+    @property
+    def server_name(self) -> str:
+        """The server for people and logs: no user, no password."""
+        return urls.public(self.server_url)
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings from the environment, from `.env`, and from `overrides`, which win.
+
+    Args:
+        **overrides: by field name, from the command line; None counts as not given.
+
+    Raises:
+        SettingError: for the first setting that cannot be used.
+    """
+    given = {
+        _environment_name(field): value for field, value in overrides.items() if value is not None
+    }
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        name = str(first["loc"][0])
+        raise SettingError(name, _shown(name, first["input"]), _accepted(name)) from None
+    except (OSError, UnicodeDecodeError) as error:
+        problem = getattr(error, "strerror", None) or "not UTF-8"
+        raise SettingError(".env", problem, "a readable file of NAME=value lines") from None
+
+
+def color_allowed() -> bool:
+    """Whether the person at the terminal has not asked for plain text (`NO_COLOR`, `TERM`)."""
+    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+def runtime_dir() -> Path | None:
+    """The user's own folder for sockets (`XDG_RUNTIME_DIR`), if the session has one."""
+    path = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
+    return path if path.is_absolute() else None
+
+
+def _environment_name(field: str) -> str:
+    return str(Settings.model_fields[field].validation_alias)
+
+
+def _accepted(name: str) -> str:
+    fields = Settings.model_fields.values()
+    return next(str(field.description) for field in fields if field.validation_alias == name)
+
+
+def _shown(name: str, value: object) -> str:
+    text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
+    # Any setting may hold a whole URL by mistake.
+    return "***" if name == "VALKEY_PASSWORD" else urls.redact(text)
+
+
+def notify_socket() -> str:
+    """Where systemd listens for what a service tells of itself; empty if it did not start us."""
+    return os.environ.get("NOTIFY_SOCKET", "")

@@ -1,0 +1,353 @@
+"""Every operation on the state, typed: one method a step of the scripts.
+
+A method returns what the step answered, or raises the error that names what refused it.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final, NoReturn, Protocol
+
+from musterd import jsons
+from musterd.errors import (
+    AlreadyTerminalError,
+    BrokenRecordError,
+    ExistsError,
+    Holder,
+    IllegalStepError,
+    MusterdError,
+    NameTakenError,
+    NotFoundError,
+    NotOwnerError,
+    UnknownKindError,
+)
+from musterd.jsons import Json
+from musterd.scripts import Reply, Step
+from musterd.states import Reason
+from musterd.submission import Submission, seconds_text
+
+
+class Steps(Protocol):
+    """What sends steps: a daemon's committer, or a client's own calls."""
+
+    async def commit(self, step: Step) -> Reply:
+        """Send one step."""
+        ...
+
+    async def commit_all(self, steps: Sequence[Step]) -> list[Reply]:
+        """Send many; the answers come in their order."""
+        ...
+
+
+RENEWALS: Final = 500
+"""Heartbeats renewed in one step: it takes the server about a millisecond."""
+
+PAGE: Final = 256
+"""Orphans, or entries to trim, handled by one step."""
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """What a claim wants of one kind."""
+
+    kind: str
+    room: int
+    max_attempts: int
+    timeout: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A task that has become ours, and its agent."""
+
+    agent_id: str
+    token: str
+    task_id: str
+    kind: str
+    attempt: int
+    max_attempts: int
+    timeout: float | None
+    context_json: str
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """The answer to a claim. `due` is seconds until a scheduled task is, None if there is none."""
+
+    claims: list[Claim]
+    due: float | None
+    broken: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How an agent ended. `result` is JSON text."""
+
+    status: str
+    reason: Reason | None = None
+    error: str | None = None
+    result: str | None = None
+    retry_delay: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What the server made of an ending: a kill that came first turns it into `killed`.
+
+    `task` is the task's status afterwards: `pending` for a retry, empty if its record is gone.
+    """
+
+    agent: str
+    task: str
+
+
+@dataclass(frozen=True, slots=True)
+class KillTarget:
+    """What a kill is aimed at; only if it is of this `kind`, where one is given."""
+
+    what: str
+    record_id: str
+    kind: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KillOrder:
+    """Why, by whom, and how long the agent may take to stop: seconds, None for the daemon's own."""
+
+    reason: str = ""
+    by: str = ""
+    grace: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class KillOutcome:
+    """`requested` of a live agent on a node; `failed`, it waited; `ended` before; `other` kind."""
+
+    outcome: str
+    record_id: str = ""
+    node: str = ""
+
+
+class Store:
+    """The operations, each a step that is handed to `steps`."""
+
+    def __init__(self, steps: Steps) -> None:
+        self._steps = steps
+        self._commit = steps.commit
+
+    async def submit(self, submission: Submission) -> bool:
+        """Make a task. False if it was there already, with the same kind and context.
+
+        Raises:
+            ExistsError: it was there with another kind or context.
+            UnknownKindError: some daemon has offered kinds, and this is not among them.
+        """
+        return _read_submitted(submission, await self._commit(submission.step()))
+
+    async def submit_all(self, submissions: Sequence[Submission]) -> list[bool | MusterdError]:
+        """Make many tasks; for each what `submit` returns or raises."""
+        replies = await self._steps.commit_all([submission.step() for submission in submissions])
+        answers: list[bool | MusterdError] = []
+        for submission, reply in zip(submissions, replies, strict=True):
+            try:
+                answers.append(_read_submitted(submission, reply))
+            except MusterdError as error:
+                answers.append(error)
+        return answers
+
+    async def claim(self, number: int, stem: str, count: int, offers: Sequence[Offer]) -> Claimed:
+        """Take up to `count` due tasks. The same number again answers what it took before.
+
+        Raises:
+            NotOwnerError: this epoch is not registered, or has made a later claim.
+        """
+        wanted: list[str | int] = []
+        for offer in offers:
+            wanted += (offer.kind, offer.room, offer.max_attempts, _seconds(offer.timeout))
+        reply = await self._commit(("claim", number, stem, count, *wanted))
+        if reply[0] != "ok":
+            _refused(f"claim {number}", reply)
+        _, due, broken, claims = reply
+        return Claimed([_read_claim(item) for item in claims], _ms(due), broken)
+
+    async def start(self, agent_id: str, token: str) -> bool:
+        """The agent runs, its task executes. False if a kill was recorded before: end it.
+
+        Raises:
+            NotOwnerError, NotFoundError, IllegalStepError, BrokenRecordError: nothing was written.
+        """
+        reply = await self._commit(("start", agent_id, token))
+        if reply[0] not in {"ok", "kill"}:
+            _refused(agent_id, reply)
+        return bool(reply[0] == "ok")
+
+    async def finish(self, agent_id: str, token: str, ending: Ending) -> Ended:
+        """Write an agent's one ending.
+
+        Raises:
+            NotOwnerError, NotFoundError, IllegalStepError, BrokenRecordError: nothing was written.
+        """
+        step = (
+            "finish",
+            agent_id,
+            token,
+            ending.status,
+            ending.reason or "",
+            ending.error or "",
+            ending.result or "",
+            int(ending.retry_delay * 1000),
+        )
+        reply = await self._commit(step)
+        if reply[0] != "ok":
+            _refused(agent_id, reply)
+        return Ended(agent=reply[1], task=reply[2])
+
+    async def kill(self, target: KillTarget, order: KillOrder) -> KillOutcome:
+        """Ask for the end of an agent or a task, durably.
+
+        Raises:
+            NotFoundError: there is no such record.
+            AlreadyTerminalError: it had ended before the request came.
+        """
+        reply = await self._commit(_kill_step(target, order))
+        if reply[0] == "ended":
+            raise AlreadyTerminalError(target.record_id, reply[1])
+        if reply[0] != "ok":
+            _refused(target.record_id, reply)
+        return KillOutcome(*reply[1:])
+
+    async def kill_tasks(self, task_ids: Sequence[str], kind: str, order: KillOrder) -> int:
+        """Ask for the end of those of the tasks that live, and are of a kind where one is given."""
+        targets = [KillTarget("task", task_id, kind) for task_id in task_ids]
+        replies = await self._steps.commit_all([_kill_step(target, order) for target in targets])
+        return sum(reply[1] in {"requested", "failed"} for reply in replies if reply[0] == "ok")
+
+    async def renew(self, agent_ids: Iterable[str]) -> list[str]:
+        """Renew the heartbeats of agents; the ids of those that are no longer ours."""
+        steps: list[Step] = [("renew", *page) for page in _pages(agent_ids, RENEWALS)]
+        replies = await self._steps.commit_all(steps)
+        return [agent_id for reply in replies if reply[0] == "ok" for agent_id in reply[1]]
+
+    async def register(self, node: str, fields: Mapping[str, str | int], dead: str = "") -> int:
+        """Take or keep the node's name; how many agents the server lists as the node's.
+
+        Args:
+            node: the name.
+            fields: of the node's record, beside `node` and `epoch`.
+            dead: epoch of a holder that is known to be dead, whose name is taken over.
+
+        Raises:
+            NameTakenError: a daemon that is not known to be dead has the name.
+        """
+        pairs = [part for pair in fields.items() for part in pair]
+        reply = await self._commit(("register", dead, *pairs))
+        if reply[0] == "taken":
+            raise NameTakenError(node, Holder(*reply[1:]))
+        if reply[0] != "ok":
+            _refused(node, reply)
+        return int(reply[2])
+
+    async def release(self) -> None:
+        """Give the name back; a no-op if another daemon has it by now."""
+        await self._commit(("release",))
+
+    async def offer(self, kinds: Mapping[str, Mapping[str, Json]]) -> None:
+        """Publish the kinds of this daemon and their defaults."""
+        pairs = [part for kind, defaults in kinds.items() for part in (kind, jsons.dumps(defaults))]
+        await self._commit(("offer", *pairs))
+
+    async def dead_nodes(self, silence: float) -> list[str]:
+        """Nodes that own agents and gave no sign of life for `silence` seconds."""
+        reply = await self._commit(("dead", int(silence * 1000)))
+        return list(reply[1]) if reply[0] == "ok" else []
+
+    async def owned(self, node: str, most: int | None = None) -> list[str]:
+        """The agents listed as a node's; at most so many, picked at random."""
+        reply = await self._commit(("owned", node, "" if most is None else most))
+        if reply[0] != "ok":
+            _refused(node, reply)
+        return list(reply[1])
+
+    async def settle(
+        self, agent_ids: Sequence[str], node: str, *, work_ended: bool, own: bool = False
+    ) -> list[Ended | MusterdError]:
+        """End agents for their dead owner; for each what became of it, or why nothing was written.
+
+        Args:
+            agent_ids: the agents.
+            node: the node they are listed under.
+            work_ended: nothing of them runs any more, and this is known.
+            own: also those of this daemon's own life, which no actor runs.
+        """
+        steps: list[Step] = [
+            ("settle", agent_id, node, int(work_ended), int(own)) for agent_id in agent_ids
+        ]
+        answers: list[Ended | MusterdError] = []
+        for agent_id, reply in zip(agent_ids, await self._steps.commit_all(steps), strict=True):
+            try:
+                answers.append(Ended(*reply[1:]) if reply[0] == "ok" else _refused(agent_id, reply))
+            except MusterdError as error:
+                answers.append(error)
+        return answers
+
+    async def trim(self) -> int:
+        """Let go of some index entries whose records have expired; how many went."""
+        reply = await self._commit(("trim", PAGE))
+        return int(reply[1]) if reply[0] == "ok" else 0
+
+
+def _read_submitted(submission: Submission, reply: Reply) -> bool:
+    """What a submit step answered: whether it made the task. Raises as `Store.submit`."""
+    if reply[0] == "exists":
+        raise ExistsError(submission.task_id)
+    if reply[0] == "unknown_kind":
+        raise UnknownKindError(submission.kind)
+    if reply[0] != "ok":
+        _refused(submission.task_id, reply)
+    return bool(reply[1])
+
+
+def _pages(agent_ids: Iterable[str], size: int) -> Iterator[list[str]]:
+    remaining = iter(agent_ids)
+    while page := list(islice(remaining, size)):
+        yield page
+
+
+def _kill_step(target: KillTarget, order: KillOrder) -> Step:
+    return (
+        "kill",
+        target.what,
+        target.record_id,
+        target.kind,
+        order.reason,
+        order.by,
+        _seconds(order.grace),
+    )
+
+
+def _refused(record_id: str, reply: Reply) -> NoReturn:
+    match reply:
+        case ["not_found"]:
+            raise NotFoundError(record_id)
+        case ["not_owner" | "stale" | "alive"]:
+            raise NotOwnerError(record_id)
+        case ["illegal", source, target]:
+            raise IllegalStepError(record_id, source, target)
+        case _:
+            raise BrokenRecordError(record_id, " ".join(str(part) for part in reply[1:]))
+
+
+def _read_claim(item: Sequence[str]) -> Claim:
+    agent_id, token, task_id, kind, attempt, max_attempts, timeout, context = item
+    return Claim(
+        agent_id, token, task_id, kind, int(attempt), int(float(max_attempts)),
+        float(timeout) if timeout else None, context,
+    )  # fmt: skip
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else seconds_text(value)
+
+
+def _ms(value: int) -> float | None:
+    return None if value < 0 else value / 1000

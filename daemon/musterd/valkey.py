@@ -1,0 +1,95 @@
+"""Connections to Valkey, each sized and bounded on purpose, and what their errors mean to us."""
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    ClusterDownError,
+    MasterDownError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TryAgainError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from musterd import embedded
+from musterd.errors import MusterdError, RefusedError, UnreachableError
+from musterd.settings import Settings
+
+ANSWER_TIMEOUT = 5.0
+"""Seconds after which a call counts as unanswered. A batch takes the server a few milliseconds."""
+
+FAULTS = (RedisError, OSError)
+"""What a call may raise when the server, or the way to it, fails."""
+
+_PASSING = (
+    RedisConnectionError,
+    RedisTimeoutError,
+    OSError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    ClusterDownError,
+    MasterDownError,
+    TryAgainError,
+)
+_PASSING_WORDS = ("BUSY", "MISCONF", "NOREPLICAS", "UNBLOCKED")
+
+
+def connect(url: str, *, connections: int, decode: bool = True) -> Redis:
+    """A client with a pool of its own, whose users wait for a connection where all are taken.
+
+    It retries nothing: callers know what is safe to repeat. It answers text, or bytes if told not
+    to decode.
+    """
+    pool = BlockingConnectionPool.from_url(
+        url,
+        decode_responses=decode,
+        encoding_errors="replace",  # a record made nonsense by hand must not break its whole batch
+        max_connections=connections,
+        timeout=None,
+        socket_timeout=ANSWER_TIMEOUT,
+        socket_connect_timeout=ANSWER_TIMEOUT,
+        retry=Retry(NoBackoff(), 0),
+        health_check_interval=0,
+    )
+    return Redis.from_pool(pool)
+
+
+def locate(settings: Settings) -> tuple[str, str]:
+    """The server's URL, which may hold a password, and its name for people.
+
+    Where the settings name no server, a running embedded one of the same state folder is found.
+
+    Raises:
+        UnreachableError: the embedded server is wanted and does not run.
+    """
+    if settings.server_chosen and not settings.embedded:
+        return settings.server_url, settings.server_name
+    found = embedded.find(settings.state_dir)
+    if found is not None:
+        return found, f"the embedded server in {settings.state_dir}"
+    if settings.embedded:
+        raise UnreachableError(
+            str(settings.state_dir), "no embedded server runs there; `musterd run` starts it"
+        )
+    return settings.server_url, settings.server_name
+
+
+def passes(error: Exception) -> bool:
+    """Whether a fault is of the kind that ends by itself, so that waiting and repeating helps."""
+    if isinstance(error, AuthenticationError | AuthorizationError):
+        return False
+    if isinstance(error, ResponseError) and str(error).startswith(_PASSING_WORDS):
+        return True
+    return isinstance(error, _PASSING)
+
+
+def explain(error: Exception, where: str) -> MusterdError:
+    """The error that a person should see for a fault of the server `where`."""
+    text = str(error) or type(error).__name__
+    return UnreachableError(where, text) if passes(error) else RefusedError(where, text)
