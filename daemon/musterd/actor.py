@@ -1,0 +1,209 @@
+"""The actor: one attempt at a task, from its claim to its one ending.
+
+It alone moves its record. It starts nothing before the server has taken `running`, and tells no
+ending before the work has really ended. What it is stopped for is noted before its scope is
+cancelled, and decides the ending; the text of an exception never does.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from enum import Enum
+from typing import Final
+
+import anyio
+import structlog
+from structlog.contextvars import bound_contextvars
+
+from musterd import jsons
+from musterd.errors import MusterdError
+from musterd.jsons import Json
+from musterd.kinds import Kind
+from musterd.runtimes.base import AgentFailed, Context, ContextRejected, encode_result
+from musterd.states import AgentState, Reason
+from musterd.store import Claim, Ending, Store
+
+MAX_ERROR: Final = 4096
+"""Characters of an error that are kept."""
+
+log = structlog.get_logger()
+
+
+class Stop(Enum):
+    """What an agent is stopped for."""
+
+    KILL = Reason.KILLED
+    SHUTDOWN = Reason.SHUTDOWN
+    LOST = Reason.LOST
+    """Another owner, or none, holds the record: nothing more is written."""
+
+
+class Actor:
+    """Runs one claimed agent.
+
+    Args:
+        claim: the task, the agent and the token that makes them ours.
+        kind: how it runs.
+        store: where each step is written.
+        owner: `{node}/{epoch}`.
+        grace: seconds between asking the agent to stop and forcing it.
+        jitter: a number from 0 to 1; spreads retries.
+    """
+
+    __slots__ = ("_cause", "_final", "_jitter", "_kind", "_scope", "_store", "claim", "context")
+
+    def __init__(
+        self,
+        claim: Claim,
+        kind: Kind,
+        store: Store,
+        *,
+        owner: str,
+        grace: float,
+        jitter: Callable[[], float] = random.random,
+    ) -> None:
+        self.claim = claim
+        self.context = Context(
+            task_id=claim.task_id,
+            agent_id=claim.agent_id,
+            attempt=claim.attempt,
+            kind=claim.kind,
+            context=None,
+            owner=owner,
+            grace=grace,
+        )
+        self._kind = kind
+        self._store = store
+        self._jitter = jitter
+        self._cause: Stop | None = None
+        self._scope: anyio.CancelScope | None = None
+        self._final: anyio.CancelScope | None = None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop."""
+        return self._cause is not None
+
+    def stop(self, cause: Stop, grace: float | None = None) -> None:
+        """Ask the agent to stop; what came first is what it ends for, but a lost one stays lost.
+
+        Args:
+            cause: what for.
+            grace: seconds before it is forced, from now; unchanged unless given.
+        """
+        if self._cause is None or cause is Stop.LOST:
+            self._cause = cause
+        if grace is not None:
+            self.context.grace = grace
+        if self._scope is not None:
+            self._scope.cancel()
+
+    def abandon(self) -> None:
+        """Give up the wait for the final write: the daemon ends while Valkey is away."""
+        if self._final is not None:
+            self._final.cancel()
+
+    async def run(self) -> None:
+        """Live. Whatever happens is written, or logged where it must not be."""
+        with bound_contextvars(task_id=self.claim.task_id, agent_id=self.claim.agent_id):
+            try:
+                await self._live()
+            except MusterdError as error:
+                log.warning("agent superseded", error=str(error))
+            except Exception:
+                log.exception("agent lost by a fault of musterd; its task is settled as lost")
+
+    async def _live(self) -> None:
+        began = time.monotonic()
+        with anyio.CancelScope(shield=True) as self._final:
+            ready = await self._store.start(self.claim.agent_id, self.claim.token)
+        if self._final.cancelled_caught:
+            return
+        if not ready:
+            self._cause = self._cause or Stop.KILL
+        log.info("agent started", kind=self.claim.kind, attempt=self.claim.attempt)
+        ending = await self._work()
+        if self._cause is Stop.LOST:
+            log.warning("agent stopped, it belongs to another owner", **_since(began))
+            return
+        await self._finish(ending, began)
+
+    async def _work(self) -> Ending:
+        """Run what the kind says; the ending is decided by how it ended and what it was told."""
+        failure: Exception | None = None
+        with anyio.move_on_after(self.claim.timeout) as self._scope:
+            if self._cause is not None:
+                self._scope.cancel()
+            try:
+                self.context.context = _read_context(self.claim.context_json)
+                result = await self._kind.runtime.run(self.context)
+                return Ending(AgentState.COMPLETED, result=_result_text(result))
+            except Exception as error:  # noqa: BLE001 - whatever an agent raises is its ending
+                failure = error
+        return self._failed(failure)
+
+    def _failed(self, failure: Exception | None) -> Ending:
+        error = None if failure is None else describe(failure)
+        if self._cause is Stop.KILL:
+            return Ending(AgentState.KILLED, Reason.KILLED, error)
+        if self._cause is not None:
+            return Ending(AgentState.FAILED, self._cause.value, error)
+        if failure is None or (self._scope is not None and self._scope.cancel_called):
+            error = error or f"it ran for longer than its timeout of {self.claim.timeout:g} s"
+            return self._retry(Reason.TIMEOUT, error)
+        if isinstance(failure, ContextRejected):
+            return Ending(AgentState.FAILED, Reason.REJECTED, error)
+        return self._retry(Reason.ERROR, error)
+
+    def _retry(self, reason: Reason, error: str | None) -> Ending:
+        """A failure after which the next attempt waits: twice as long each time, spread by half."""
+        exponent = min(self.claim.attempt - 1, 64)
+        longest = min(self._kind.backoff * 2**exponent, self._kind.backoff_max)
+        delay = longest * (0.5 + self._jitter() / 2)
+        return Ending(AgentState.FAILED, reason, error, retry_delay=delay)
+
+    async def _finish(self, ending: Ending, began: float) -> None:
+        with anyio.CancelScope(shield=True) as self._final:
+            ended = await self._store.finish(self.claim.agent_id, self.claim.token, ending)
+        if self._final.cancelled_caught:
+            log.warning("ending not written, Valkey is away", status=ending.status)
+            return
+        reason = Reason.KILLED if ended.agent == AgentState.KILLED else ending.reason
+        log.info(
+            "agent ended",
+            status=str(ended.agent),
+            **({"reason": str(reason)} if reason else {}),
+            **({"error": ending.error} if ending.error else {}),
+            **({"retry_in": round(ending.retry_delay, 3)} if ended.task == "pending" else {}),
+            **_since(began),
+        )
+
+
+def describe(failure: BaseException) -> str:
+    """What failed, in words for a record: an agent's own, or the exception's type and message."""
+    if isinstance(failure, AgentFailed | ContextRejected):
+        text = str(failure)
+    elif isinstance(failure, BaseExceptionGroup):
+        text = "; ".join(describe(part) for part in failure.exceptions)
+    else:
+        text = f"{type(failure).__name__}: {failure}".removesuffix(": ")
+    text = text.encode("utf-8", "replace").decode()  # no half of a surrogate pair in a record
+    return text if len(text) <= MAX_ERROR else text[:MAX_ERROR] + "…"
+
+
+def _read_context(text: str) -> Json:
+    if not text:
+        return None
+    try:
+        context: Json = jsons.loads(text)
+    except jsons.JsonError as error:
+        raise ContextRejected(f"context: {error}") from None
+    return context
+
+
+def _result_text(result: Json) -> str | None:
+    return None if result is None else encode_result(result)
+
+
+def _since(began: float) -> dict[str, float]:
+    return {"duration": round(time.monotonic() - began, 3)}

@@ -1,0 +1,197 @@
+"""What other programs use: submit, kill, look, follow, wait. It needs no daemon to be alive."""
+
+import contextlib
+import secrets
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Final, Self
+
+import anyio
+
+from musterd import eventlog, ids, remote, valkey
+from musterd.direct import Direct
+from musterd.errors import MusterdError
+from musterd.jsons import Json
+from musterd.keys import Keys
+from musterd.reads import Reads
+from musterd.records import AgentRecord, Event, NodeRecord, TaskRecord
+from musterd.scripts import Caller
+from musterd.settings import Settings, load
+from musterd.states import AGENT_ENDED, TASK_ENDED
+from musterd.store import KillOrder, KillOutcome, KillTarget, Store
+from musterd.submission import Submission
+
+CONNECTIONS: Final = 16
+"""Calls of one client under way at once; further ones wait."""
+
+FIRST_LOOK: Final = 0.005
+LONGEST_LOOK: Final = 0.25
+"""Seconds between two looks at a record that is waited for."""
+
+
+class Client:
+    """The state of one server and prefix, as an async context manager.
+
+    Each method raises UnreachableError where Valkey does not answer, and RefusedError where it
+    answers, but not to us.
+
+    Args:
+        settings: where, and under which prefix; read from the environment unless given.
+    """
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        self.settings = settings or load()
+        self.keys = Keys(self.settings.prefix)
+        self.name = f"client-{secrets.token_hex(6)}"
+        url, self.server = valkey.locate(self.settings)
+        self._redis = valkey.connect(url, connections=CONNECTIONS)
+        self._reads = Reads(self._redis, self.keys)
+        self._store = Store(Direct(self._redis, Caller.of(self.settings), self.server))
+
+    async def __aenter__(self) -> Self:
+        """Nothing is connected before it is needed."""
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the connections."""
+        await self._redis.aclose()
+
+    async def submit(
+        self, kind: str, context: Json = None, *, task_id: str | None = None, **options: Any
+    ) -> str:
+        """Submit a task; its id. The same id, kind and context again is the same task.
+
+        Args:
+            kind: what shall run.
+            context: a JSON value, handed to the agent.
+            task_id: a new one unless given.
+            **options: `priority`, `delay`, `timeout`, `max_attempts`, `metadata`; see `Submission`.
+
+        Raises:
+            MalformedError: a value is not acceptable; nothing was written.
+            ExistsError: a task of this id has another kind or context.
+            UnknownKindError: daemons have offered kinds, and this is not among them.
+        """
+        task_id = ids.new_task_id() if task_id is None else task_id
+        submission = Submission(kind=kind, task_id=task_id, context=context, **options)
+        await self._store.submit(submission)
+        return submission.task_id
+
+    async def submit_many(self, submissions: Sequence[Submission]) -> list[bool | MusterdError]:
+        """Submit many tasks in few calls; for each whether it was made now, or why it was not."""
+        return await self._store.submit_all(submissions)
+
+    async def get(self, record_id: str) -> TaskRecord | AgentRecord:
+        """A task's record or an agent's, as the id says.
+
+        Raises:
+            NotFoundError: there is none.
+        """
+        with self._explained():
+            return await self._reads.get(record_id)
+
+    async def tasks(self, status: str, limit: int = 1000) -> list[TaskRecord]:
+        """The tasks of one status, the last changed first."""
+        with self._explained():
+            return await self._reads.tasks(status, limit)
+
+    async def agents(self, status: str, limit: int = 1000) -> list[AgentRecord]:
+        """The agents of one status, the last changed first."""
+        with self._explained():
+            return await self._reads.agents(status, limit)
+
+    async def nodes(self) -> list[NodeRecord]:
+        """The daemons that are alive."""
+        with self._explained():
+            return await self._reads.nodes()
+
+    async def kill(
+        self, record_id: str, *, reason: str = "", grace: float | None = None, wait: bool = False
+    ) -> KillOutcome:
+        """Stop an agent, or a task whatever it is doing, and do not retry it.
+
+        Args:
+            record_id: a task's id or an agent's.
+            reason: kept on the record, as its `error`.
+            grace: seconds between asking the agent and forcing it; the daemon's unless given.
+            wait: return when it is dead.
+
+        Raises:
+            NotFoundError: there is no such record.
+            AlreadyTerminalError: it had ended before.
+        """
+        what = "agent" if ids.is_agent_id(record_id) else "task"
+        order = KillOrder(reason=reason, by=self.name, grace=grace)
+        outcome = await self._store.kill(KillTarget(what, record_id), order)
+        if wait:
+            await self.wait_for(record_id)
+        return outcome
+
+    async def kill_all(self, kind: str = "", *, reason: str = "") -> int:
+        """Stop every task that is there now, or each one of a kind; how many."""
+        with self._explained():
+            live = await self._reads.live_tasks()
+        return await self._store.kill_tasks(live, kind, KillOrder(reason=reason, by=self.name))
+
+    async def events(
+        self, place: str | None = None, *, follow: bool = True
+    ) -> AsyncGenerator[Event]:
+        """The events after a place, oldest first; only new ones unless a place is given.
+
+        Args:
+            place: `Event.place` of the last one seen, or `eventlog.START` for all that are kept.
+            follow: go on with those to come; otherwise end with the last one there is.
+
+        Raises:
+            EventsTrimmedError: what came after `place` is gone; it says what is left.
+        """
+        with self._explained():
+            if place is None:
+                place = await eventlog.last_place(self._redis, self.keys)
+            async for event in eventlog.read(self._redis, self.keys, place, follow=follow):
+                yield event
+
+    async def wait_for(
+        self, record_id: str, limit: float | None = None
+    ) -> TaskRecord | AgentRecord:
+        """The record once it has ended for good.
+
+        Raises:
+            NotFoundError: there is no such record.
+            TimeoutError: it had not ended after `limit` seconds.
+        """
+        pause = FIRST_LOOK
+        with anyio.fail_after(limit):
+            while True:
+                record = await self.get(record_id)
+                ended = AGENT_ENDED if isinstance(record, AgentRecord) else TASK_ENDED
+                if record.status in ended:
+                    return record
+                await anyio.sleep(pause)
+                pause = min(pause * 1.5, LONGEST_LOOK)
+
+    async def command(
+        self, name: str, *, node: str | None = None, limit: float = remote.LIMIT
+    ) -> list[dict[str, Any]]:
+        """Publish `pause`, `resume`, `drain`, `ping` or `status`; the replies of the live daemons.
+
+        Args:
+            name: the command.
+            node: only this daemon acts and replies; all of them unless given.
+            limit: seconds to wait for replies that are missing.
+        """
+        with self._explained():
+            nodes = [node] if node else [record.node for record in await self._reads.nodes()]
+            return await remote.command(self._redis, self.keys, name, nodes, only=node, limit=limit)
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except valkey.FAULTS as error:
+            raise valkey.explain(error, self.server) from error

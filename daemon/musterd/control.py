@@ -1,0 +1,186 @@
+"""The control channel: hears, reads strictly, hands over, answers.
+
+A message may be lost at any time, so nothing relies on one: kill requests are read again, and the
+queues looked at again, after each confirmed subscription and with each heartbeat.
+"""
+
+import json
+from typing import Any, Final
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+from redis.asyncio import Redis
+from redis.asyncio.client import PubSub
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from musterd import jsons
+from musterd.commands import BadCommandError, Spawn, parse
+from musterd.errors import MalformedError, MusterdError
+from musterd.jsons import Json
+from musterd.keys import Keys
+from musterd.orders import Orders
+from musterd.settings import Settings
+from musterd.supervisor import Supervisor
+from musterd.valkey import FAULTS
+
+HANDLERS: Final = 256
+"""Commands carried out at once; further ones wait in the socket."""
+
+LOGGED: Final = 200
+"""Bytes of a bad command that the log shows."""
+
+PAUSE: Final = 0.1
+"""Seconds before a lost subscription is tried again."""
+
+log = structlog.get_logger()
+
+
+class Control:
+    """Listens for one daemon.
+
+    Args:
+        redis: a client that answers bytes, with room for a subscription and replies.
+        keys: of the prefix.
+        settings: this daemon's name, and the interval after which silence is looked into.
+        orders: what carries commands out.
+        supervisor: told of new work and of kills.
+    """
+
+    def __init__(
+        self,
+        redis: Redis,
+        keys: Keys,
+        settings: Settings,
+        orders: Orders,
+        supervisor: Supervisor,
+    ) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._node = settings.node
+        self._orders = orders
+        self._supervisor = supervisor
+        self._patience = settings.heartbeat_interval
+        self.subscribed = anyio.Event()
+        self._free = anyio.Semaphore(HANDLERS)
+        self._channels = (keys.control, keys.submit, keys.wake, keys.kill_bell(settings.node))
+
+    async def run(self) -> None:
+        """Listen until cancelled. `subscribed` is set with the first confirmed subscription."""
+        lost = False
+        async with anyio.create_task_group() as handlers:
+            while True:
+                try:
+                    async with self._redis.pubsub() as pubsub:
+                        await self._subscribe(pubsub)
+                        await self.sweep()
+                        if lost:
+                            log.info("control channel back")
+                        lost = False
+                        self.subscribed.set()
+                        await self._listen(pubsub, handlers)
+                except FAULTS as error:
+                    if not lost:
+                        log.warning("control channel lost", error=str(error))
+                    lost = True
+                    await anyio.sleep(PAUSE)
+
+    async def sweep(self) -> None:
+        """Read the kill requests again, and have the queues looked at."""
+        requests: Any = await self._redis.hgetall(self._keys.kills)  # this client answers bytes
+        for agent_id, request in requests.items():
+            self._supervisor.kill(agent_id.decode(errors="replace"), _grace(request))
+        self._supervisor.wake()
+
+    async def _subscribe(self, pubsub: PubSub) -> None:
+        """Return when the server has confirmed every channel: before that, messages may pass by."""
+        await pubsub.subscribe(*self._channels)
+        for _ in self._channels:
+            if await pubsub.get_message(timeout=self._patience) is None:
+                raise RedisTimeoutError("no confirmation of the subscription")
+
+    async def _listen(self, pubsub: PubSub, handlers: TaskGroup) -> None:
+        tested = False
+        while True:
+            message = await pubsub.get_message(timeout=self._patience)
+            if message is not None:
+                tested = False
+                await self._hear(message, handlers)
+            elif tested:
+                raise RedisTimeoutError("no answer on the control channel")
+            else:
+                await pubsub.ping()
+                tested = True
+
+    async def _hear(self, message: dict[str, Any], handlers: TaskGroup) -> None:
+        if message["type"] == "subscribe":  # redis-py has reconnected by itself
+            await self.sweep()
+        if message["type"] != "message":
+            return
+        channel, data = message["channel"].decode(), message["data"]
+        if channel == self._keys.wake:
+            self._supervisor.wake(data.decode(errors="replace"))
+        elif channel == self._keys.kill_bell(self._node):
+            await self._free.acquire()
+            handlers.start_soon(self._answer_bell, data.decode(errors="replace"))
+        else:
+            await self._free.acquire()
+            handlers.start_soon(self._handle, channel, data)
+
+    async def _answer_bell(self, agent_id: str) -> None:
+        """A kill was recorded by somebody else. The bell may be false: the record decides."""
+        try:
+            request: Any = await self._redis.hget(self._keys.kills, agent_id)
+            if request is not None:
+                self._supervisor.kill(agent_id, _grace(request))
+        except FAULTS as error:
+            log.debug("kill request not read, the next sweep will", error=str(error))
+        finally:
+            self._free.release()
+
+    async def _handle(self, channel: str, data: bytes) -> None:
+        """One command, whatever it is, harms nobody else."""
+        try:
+            await self._carry_out(channel, data)
+        except FAULTS as error:
+            log.warning("reply not sent", error=str(error))
+        except Exception:
+            log.exception("command failed by a fault of musterd", command=data[:LOGGED])
+        finally:
+            self._free.release()
+
+    async def _carry_out(self, channel: str, data: bytes) -> None:
+        fields: dict[str, Any] = {}
+        try:
+            command = parse(data)
+            fields = {"id": command.id, "replyTo": command.reply_to}
+            if command.node not in {None, self._node}:
+                return
+            if channel == self._keys.submit and not isinstance(command, Spawn):
+                raise MalformedError(f"only spawn is taken on {channel}")
+            reply: Json = await self._orders.carry_out(command)
+            answer: dict[str, Json] = {"ok": True, "result": reply}
+        except MusterdError as error:
+            if isinstance(error, BadCommandError):
+                fields = error.fields
+            log.warning("command refused", code=error.code, error=str(error), command=data[:LOGGED])
+            answer = {"ok": False, "error": {"code": error.code, "message": str(error)}}
+        await self._reply(fields, answer)
+
+    async def _reply(self, fields: dict[str, Any], answer: dict[str, Json]) -> None:
+        channel = fields.get("replyTo")
+        if not (isinstance(channel, str) and channel.startswith(self._keys.reply)):
+            if channel is not None:
+                log.warning("no reply: replyTo is not below the reply channel", reply_to=channel)
+            return
+        request = fields.get("id")
+        echoed = {"id": request} if isinstance(request, str | int) else {}
+        await self._redis.publish(channel, jsons.dumps(echoed | {"node": self._node} | answer))
+
+
+def _grace(request: bytes) -> float | None:
+    """The grace that a kill asks for; a request that is nonsense is a request all the same."""
+    try:
+        return float(json.loads(request)["grace"])
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return None

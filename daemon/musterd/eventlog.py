@@ -1,0 +1,73 @@
+"""Reading the event log: from a place on, without ever skipping in silence."""
+
+from collections.abc import AsyncIterator
+from typing import Any, Final
+
+import structlog
+from redis.asyncio import Redis
+
+from musterd import jsons
+from musterd.errors import EventsTrimmedError
+from musterd.keys import Keys
+from musterd.records import Event
+
+START: Final = "0-0"
+"""The place before the first event."""
+
+_PAGE: Final = 1000
+_BLOCK_MS: Final = 1000
+
+log = structlog.get_logger()
+
+
+async def last_place(redis: Redis, keys: Keys) -> str:
+    """The place of the newest event, from which a reader sees what comes after this call."""
+    newest = await redis.xrevrange(keys.events_log, count=1)
+    return str(newest[0][0]) if newest else START
+
+
+async def read(redis: Redis, keys: Keys, place: str, *, follow: bool) -> AsyncIterator[Event]:
+    """The events after `place`; with `follow`, also those to come, for as long as one asks.
+
+    Raises:
+        EventsTrimmedError: events between the reader's place and the first one left are gone.
+    """
+    while True:
+        page = await _read_page(redis, keys, place)
+        if not page and not follow:
+            return
+        if not page:  # only waits: what comes is read with the check for a gap before it
+            await redis.xread({keys.events_log: place}, count=1, block=_BLOCK_MS)
+        for entry, fields in page:
+            try:
+                yield Event.read(entry, fields.get("event", ""))
+            except jsons.JsonError as error:
+                log.warning("event skipped", place=entry, error=str(error))
+            place = entry
+
+
+async def _read_page(redis: Redis, keys: Keys, place: str) -> list[tuple[str, dict[str, str]]]:
+    """The next events that are there; in one transaction with the check for a gap before them."""
+    async with redis.pipeline(transaction=True) as pipe:
+        pipe.xrange(keys.events_log, count=1)
+        pipe.xread({keys.events_log: place}, count=_PAGE)
+        first, found = await pipe.execute()
+    first_left = str(first[0][0]) if first else None
+    if place != START and (first_left is None or _order(first_left) > _order(place)):
+        raise EventsTrimmedError(place, first_left)
+    return _entries(found)
+
+
+def _entries(answer: Any) -> list[tuple[str, dict[str, str]]]:
+    """The entries of the one stream in an XREAD answer of either protocol."""
+    if not answer:
+        return []
+    if isinstance(answer, dict):
+        (batches,) = answer.values()
+        return [entry for batch in batches for entry in batch]
+    return list(answer[0][1])
+
+
+def _order(place: str) -> tuple[int, int]:
+    milliseconds, _, number = place.partition("-")
+    return int(milliseconds), int(number or 0)

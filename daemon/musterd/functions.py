@@ -1,0 +1,189 @@
+"""Agents that are Python functions: the mark that makes one, and finding them by import path.
+
+A worker process imports this for every attempt, so it stays small.
+"""
+
+import importlib
+import inspect
+import math
+import os
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from operator import attrgetter
+from types import ModuleType
+from typing import Any, Final, TypeAlias, TypeVar
+
+from musterd import ids
+from musterd.errors import KindError
+from musterd.jsons import Json
+
+AgentFunction: TypeAlias = Callable[..., Any]
+Function = TypeVar("Function", bound=AgentFunction)
+
+_MARK: Final = "__musterd_agent__"
+
+
+class OptionError(ValueError):
+    """An option of a kind has a value that is not accepted."""
+
+    def __init__(self, option: str, value: object, accepted: str) -> None:
+        self.option = option
+        self.problem = f"{value!r} is not accepted; give {accepted}"
+        super().__init__(f"{option}: {self.problem}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What is said about a kind of agent, whatever it runs. Raises OptionError.
+
+    Attributes:
+        name: the kind's name.
+        timeout: seconds that one attempt may take; no limit unless given.
+        max_attempts: how often a task is tried in all.
+        max_concurrent: how many may run at once on each daemon; no limit unless given.
+        backoff: seconds before the first retry; doubled for each further one.
+        backoff_max: seconds before a retry at most.
+    """
+
+    name: str
+    timeout: float | None = None
+    max_attempts: int = 1
+    max_concurrent: int | None = None
+    backoff: float = 1.0
+    backoff_max: float = 60.0
+
+    def __post_init__(self) -> None:
+        if not ids.is_name(str(self.name)):  # `@agent` without brackets hands in a function
+            raise OptionError("name", self.name, "letters, digits, '.', '_' and '-', 120 at most")
+        if self.timeout is not None and not (_is_seconds(self.timeout) and self.timeout):
+            raise OptionError("timeout", self.timeout, "seconds, more than 0")
+        if not _is_count(self.max_attempts):
+            raise OptionError("max_attempts", self.max_attempts, "a whole number from 1")
+        if self.max_concurrent is not None and not _is_count(self.max_concurrent):
+            raise OptionError("max_concurrent", self.max_concurrent, "a whole number from 1")
+        for option in ("backoff", "backoff_max"):
+            if not _is_seconds(value := getattr(self, option)):
+                raise OptionError(option, value, "seconds, 0 or more")
+
+    def defaults(self) -> dict[str, Json]:
+        """What is published about the kind, in camelCase; a value not given is absent."""
+        values: dict[str, Json] = {
+            "timeout": self.timeout,
+            "maxAttempts": self.max_attempts,
+            "maxConcurrent": self.max_concurrent,
+            "backoff": self.backoff,
+            "backoffMax": self.backoff_max,
+        }
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def agent(  # noqa: PLR0913, each is an option of the kind
+    name: str,
+    *,
+    timeout: float | None = None,
+    max_attempts: int = 1,
+    max_concurrent: int | None = None,
+    backoff: float = 1.0,
+    backoff_max: float = 60.0,
+) -> Callable[[Function], Function]:
+    """Mark a function as a kind of agent; it stays the function it is.
+
+    An `async def` runs in the daemon, a plain `def` in a process of its own for every attempt.
+    Either takes one argument, the `Context`, and returns a JSON value. The options are those of
+    `Options`.
+
+    Raises:
+        OptionError: an option's value is not accepted.
+        TypeError: what is decorated cannot be an agent.
+    """
+    options = Options(
+        name=name,
+        timeout=timeout,
+        max_attempts=max_attempts,
+        max_concurrent=max_concurrent,
+        backoff=backoff,
+        backoff_max=backoff_max,
+    )
+
+    def mark(function: Function) -> Function:
+        _check_function(name, function)
+        setattr(function, _MARK, options)
+        return function
+
+    return mark
+
+
+def options_of(function: object) -> Options | None:
+    """What `agent` said about a function; None if it is not marked."""
+    options = getattr(function, _MARK, None)
+    return options if isinstance(options, Options) else None
+
+
+def find(source: str) -> list[tuple[Options, AgentFunction]]:
+    """The marked functions that an import path names, and what their marks say.
+
+    Args:
+        source: `module`: all in it; `module:attribute`: that one, or those in that collection.
+            Modules of the current folder are found, as `python -m` finds them.
+
+    Raises:
+        KindError: the import fails, or something else than marked functions is named.
+    """
+    module_name, _, attribute = source.partition(":")
+    module = _import(source, module_name)
+    if not attribute:
+        # One function may have many names.
+        found = {id(value): value for value in vars(module).values() if options_of(value)}
+        return _pair(source, found.values())
+    try:
+        target = attrgetter(attribute)(module)
+    except AttributeError:
+        raise KindError(source, f"{module_name} has no attribute {attribute!r}") from None
+    is_collection = isinstance(target, Iterable) and not options_of(target)
+    return _pair(source, target if is_collection else [target])
+
+
+def _import(source: str, name: str) -> ModuleType:
+    if (folder := os.getcwd()) not in sys.path:  # noqa: PTH109, sys.path holds strings
+        sys.path.insert(0, folder)
+    try:
+        return importlib.import_module(name)
+    except (Exception, SystemExit) as error:
+        problem = f"cannot be imported: {type(error).__name__}: {error}"
+        raise KindError(source, problem) from error
+
+
+def _pair(source: str, functions: Iterable[Any]) -> list[tuple[Options, AgentFunction]]:
+    pairs = []
+    for function in functions:
+        options = options_of(function)
+        if options is None:
+            raise KindError(source, f"{function!r} is not marked with @musterd.agent")
+        pairs.append((options, function))
+    if not pairs:
+        raise KindError(source, "holds no function that is marked with @musterd.agent")
+    return pairs
+
+
+def _check_function(name: str, function: object) -> None:
+    if not inspect.isfunction(function) or inspect.isgeneratorfunction(function):
+        raise TypeError(f"agent {name!r}: {function!r} is no function that returns a result")
+    if inspect.isasyncgenfunction(function):
+        raise TypeError(f"agent {name!r}: {function!r} yields; an agent returns its result")
+    if options_of(function):
+        raise TypeError(f"agent {name!r}: {function!r} is marked as an agent already")
+    try:
+        inspect.signature(function).bind(None)
+    except TypeError:
+        raise TypeError(f"agent {name!r}: {function!r} must take one argument, ctx") from None
+
+
+def _is_seconds(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return 0 <= value < math.inf
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1

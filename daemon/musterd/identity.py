@@ -1,0 +1,34 @@
+"""Which process something is, so that another one on the same machine can tell whether it is dead.
+
+`{boot}/{pid namespace}/{pid}/{start time}`: a number alone may by now be a stranger's.
+"""
+
+import os
+from pathlib import Path
+
+
+def own() -> str:
+    """This process."""
+    return "/".join((*_machine(), str(os.getpid()), _start_time(os.getpid())))
+
+
+def is_alive(identity: str) -> bool | None:
+    """Whether the process runs; None where that cannot be seen from here."""
+    parts = identity.split("/")
+    if len(parts) != len(("boot", "namespace", "pid", "start")) or tuple(parts[:2]) != _machine():
+        return None
+    return parts[2].isdecimal() and _start_time(int(parts[2])) == parts[3]
+
+
+def _machine() -> tuple[str, str]:
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    return boot, str(Path("/proc/self/ns/pid").stat().st_ino)
+
+
+def _start_time(pid: int) -> str:
+    """In clock ticks since the boot; empty if there is no such process."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    return text.rpartition(")")[2].split()[19]

@@ -1,0 +1,102 @@
+"""The daemon's place among the daemons: its name, and the record that shows it is alive."""
+
+import os
+import platform
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Final
+
+import anyio
+import structlog
+
+from musterd import __version__, identity
+from musterd.errors import NameTakenError
+from musterd.jsons import Json
+from musterd.settings import Settings
+from musterd.store import Store
+
+LOOK: Final = 0.2
+"""Seconds between two looks at a name that is held."""
+
+log = structlog.get_logger()
+
+
+class Membership:
+    """One daemon's record, kept alive by `renew`.
+
+    Args:
+        settings: name, capacity, TTL.
+        epoch: this life of the daemon.
+        store: where it is written.
+        agents: how many agents are alive.
+    """
+
+    def __init__(
+        self, settings: Settings, epoch: str, store: Store, agents: Callable[[], int]
+    ) -> None:
+        self.node = settings.node
+        self._epoch = epoch
+        self.state = "starting"
+        self._store = store
+        self._agents = agents
+        self._patience = settings.heartbeat_ttl + settings.heartbeat_interval
+        self._fields: dict[str, str | int] = {
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "process": identity.own(),
+            "version": __version__,
+            "startedAt": datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
+            "capacity": settings.capacity,
+        }
+
+    async def join(self) -> None:
+        """Take the name: at once if its holder is known to be dead, else when its record expires.
+
+        Raises:
+            NameTakenError: its holder is alive.
+        """
+        with anyio.move_on_after(self._patience):
+            while True:
+                try:
+                    await self.renew()
+                except NameTakenError as error:
+                    await self._take_over(error)
+                else:
+                    return
+        await self.renew()
+
+    async def renew(self) -> int:
+        """Renew the record; how many agents the server lists as this node's.
+
+        Raises:
+            NameTakenError: another daemon has the name by now.
+        """
+        return await self._store.register(self.node, self._now())
+
+    async def announce(self, state: str) -> None:
+        """Change the state: `starting`, `active`, `paused` or `draining`."""
+        if state != self.state:
+            self.state = state
+            await self.renew()
+
+    def describe(self) -> dict[str, Json]:
+        """The record as JSON."""
+        return {"node": self.node, "epoch": self._epoch, **self._now()}
+
+    async def leave(self) -> None:
+        """Give the name back."""
+        await self._store.release()
+
+    def _now(self) -> dict[str, str | int]:
+        return self._fields | {"state": self.state, "agents": self._agents()}
+
+    async def _take_over(self, taken: NameTakenError) -> None:
+        alive = identity.is_alive(taken.holder.process)
+        if alive:
+            raise taken
+        if alive is False:
+            log.info("name taken over from a dead daemon", pid=taken.holder.pid)
+            await self._store.register(self.node, self._now(), dead=taken.holder.epoch)
+            return
+        log.info("waiting for the name, its holder is on another machine", host=taken.holder.host)
+        await anyio.sleep(LOOK)

@@ -1,0 +1,1 @@
+"""What an agent runs. Each runtime does one attempt and returns only when it has really ended."""

@@ -1,0 +1,86 @@
+"""Agents that are plain functions: one call in a process of its own, so that a kill can end it.
+
+Run as `python -m musterd.runtimes.worker SOURCE KIND`; SOURCE is an import path as in
+MUSTERD_AGENTS. It does what every command does: the context comes in on standard input, the result
+goes to a file, the exit code tells how it went.
+"""
+
+import json
+import os
+import sys
+import traceback
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING
+
+from musterd import functions
+from musterd.errors import KindError
+from musterd.functions import AgentFunction
+from musterd.runtimes.base import REJECTED, AgentFailed, Context, ContextRejected, encode_result
+
+if TYPE_CHECKING:
+    from structlog.typing import FilteringBoundLogger
+
+
+class WorkerContext(Context):
+    """The context, with a logger that writes to standard output, where the daemon reads it."""
+
+    __slots__ = ()
+
+    @property
+    def log(self) -> "FilteringBoundLogger":
+        """See `Context.log`; a module that has configured structlog itself is left alone."""
+        import structlog  # noqa: PLC0415, as in `Context.log`
+
+        if not structlog.is_configured():
+            structlog.configure(
+                processors=[
+                    structlog.processors.add_log_level,
+                    structlog.processors.format_exc_info,
+                    structlog.processors.LogfmtRenderer(key_order=["level", "event"]),
+                ],
+                cache_logger_on_first_use=True,
+            )
+        return super().log
+
+
+def main() -> int:
+    """Make the call; returns the exit code."""
+    source, kind = sys.argv[1:]
+    try:
+        text = encode_result(_find(source, kind)(_read_context(kind)))
+    except (AgentFailed, ContextRejected) as error:
+        sys.stderr.write(f"{error}\n")
+        return REJECTED if isinstance(error, ContextRejected) else 1
+    except Exception as error:  # noqa: BLE001, the agent's errors are told, whatever they are
+        # The daemon keeps the end of this as the agent's error; our own frame is of no interest.
+        traceback.print_exception(error.with_traceback(_callee(error.__traceback__)))
+        return 1
+    Path(os.environ["MUSTERD_RESULT"]).write_text(text, encoding="utf-8")
+    return 0
+
+
+def _callee(frames: TracebackType | None) -> TracebackType | None:
+    return frames.tb_next if frames else None
+
+
+def _find(source: str, kind: str) -> AgentFunction:
+    for options, function in functions.find(source):
+        if options.name == kind:
+            return function
+    raise KindError(source, f"defined {kind} when the daemon started, and does not now")
+
+
+def _read_context(kind: str) -> Context:
+    return WorkerContext(
+        task_id=os.environ["MUSTERD_TASK_ID"],
+        agent_id=os.environ["MUSTERD_AGENT_ID"],
+        attempt=int(os.environ["MUSTERD_ATTEMPT"]),
+        kind=kind,
+        context=json.load(sys.stdin),
+        owner=os.environ["MUSTERD_OWNER"],
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
