@@ -35,8 +35,14 @@ def lines(text: str) -> list[str]:
 
 
 def why(reason: str | None, error: str | None) -> str:
-    """Why something ended badly: `timeout`, or `error: exit code 3`; empty if it did not."""
-    return ": ".join(one_line(part) for part in (reason, error) if part)
+    """Why something ended badly, on one line: `timeout`, or `error: exit code 3`; else empty."""
+    return ": ".join(part for part in (one_line(reason or ""), shorten(error or "")) if part)
+
+
+def shorten(error: str) -> str:
+    """An error on one line; of a long one how it begins and its last line, which tells most."""
+    first, *more = lines(error)
+    return one_line(f"{first.partition(': ')[0]}: … {more[-1]}" if more else first)
 
 
 def age(seconds: float) -> str:

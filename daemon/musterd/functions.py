@@ -78,7 +78,7 @@ class Options:
         return {name: value for name, value in values.items() if value is not None}
 
 
-def agent(  # noqa: PLR0913, each is an option of the kind
+def agent(
     name: str,
     *,
     timeout: float | None = None,

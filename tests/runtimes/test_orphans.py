@@ -1,0 +1,86 @@
+"""Adopted processes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import anyio
+import pytest
+
+from musterd import procfs
+from musterd.runtimes.base import AgentFailed
+from musterd.runtimes.orphans import Orphans
+from musterd.runtimes.process import ProcessRuntime
+from tests.support.contexts import make_context
+from tests.support.wait import wait_until
+
+pytestmark = pytest.mark.usefixtures("subreaper")
+
+LEAVE_GROUP = """
+import os
+if os.fork() == 0:
+    os.setsid()
+    pid = os.fork()
+    if pid:
+        open(os.environ["STRAY"], "w").write("%d\\n" % pid)
+    os._exit(0)
+os.wait()
+"""
+
+
+def is_zombie(pid: int) -> bool:
+    """Whether a process has ended, and nobody took note of it."""
+    stat = procfs.stat(pid)
+    return stat is not None and not stat.alive
+
+
+def start_child() -> subprocess.Popen[bytes]:
+    """A child in this session, as other parts of a program may have."""
+    return subprocess.Popen(["sh", "-c", "exit 7"])
+
+
+async def test_an_orphan_of_another_group_is_reaped(tmp_path: Path) -> None:
+    """A process that left its agent's group and ended does not stay a zombie."""
+    told = tmp_path / "stray"
+    runtime = ProcessRuntime(
+        [sys.executable, "-c", LEAVE_GROUP], tmp_path, environment={"STRAY": str(told)}
+    )
+    await runtime.run(make_context())
+    stray = int(told.read_text())
+    await wait_until(lambda: is_zombie(stray))
+    orphans = Orphans()
+    assert orphans.reap() == 0, "its parent might be about to reap it"
+    assert orphans.reap() == 1
+    assert procfs.stat(stray) is None
+
+
+async def test_a_leader_is_left_to_its_runtime(tmp_path: Path) -> None:
+    """While the rest of a group has its grace, the leader's exit code stays where it is."""
+    script = """
+    (trap 'touch asked; until [ -e go ]; do sleep 0.01; done; exit' TERM
+    touch ready; while :; do sleep 0.01; done) &
+    until [ -e ready ]; do sleep 0.01; done
+    exit 3
+    """
+    runtime = ProcessRuntime(["bash", "-c", script], tmp_path, working_directory=tmp_path)
+    async with anyio.create_task_group() as group:
+        group.start_soon(expect_exit_code_3, runtime)
+        await wait_until((tmp_path / "asked").exists)
+        orphans = Orphans()
+        assert orphans.reap() == orphans.reap() == 0
+        (tmp_path / "go").touch()
+
+
+async def expect_exit_code_3(runtime: ProcessRuntime) -> None:
+    """Run an agent that fails so."""
+    with pytest.raises(AgentFailed, match="exit code 3"):
+        await runtime.run(make_context())
+
+
+async def test_children_of_others_are_left_alone() -> None:
+    """Whoever started a process in this session learns its exit code."""
+    with start_child() as child:
+        await wait_until(lambda: is_zombie(child.pid))
+        orphans = Orphans()
+        assert orphans.reap() == orphans.reap() == 0
+        assert child.wait() == 7

@@ -1,0 +1,121 @@
+"""Agents that are plain functions."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+from structlog.testing import capture_logs
+
+from musterd import procfs
+from musterd.functions import agent
+from musterd.kinds import load_kinds
+from musterd.runtimes.base import AgentFailed, Context, ContextRejected
+from tests.support.contexts import make_context
+from tests.support.wait import wait_until
+
+
+@agent("tell")
+def tell(ctx: Context) -> Any:
+    """Return all that it was told."""
+    return [ctx.task_id, ctx.agent_id, ctx.attempt, ctx.kind, ctx.context, ctx.owner]
+
+
+@agent("log")
+def log(ctx: Context) -> None:
+    """Print, and log."""
+    print("printed")  # noqa: T201, that is what is tested
+    ctx.log.info("half way", done=3)
+
+
+@agent("fail")
+def fail(_: Context) -> None:
+    """Raise what Python raises."""
+    raise ValueError("no such thing")
+
+
+@agent("reject")
+def reject(ctx: Context) -> None:
+    """Refuse the context."""
+    raise ContextRejected(f"{ctx.context} is no list")
+
+
+@agent("give-set")
+def give_set(_: Context) -> Any:
+    """Return what is no JSON."""
+    return {1}
+
+
+@agent("leave")
+def leave(_: Context) -> None:
+    """Exit, as programs do."""
+    raise SystemExit(9)
+
+
+@agent("wait")
+def wait(ctx: Context) -> None:
+    """Say who it is, and never end."""
+    Path(ctx.context).write_text(f"{os.getpid()}\n")
+    while True:
+        os.sched_yield()
+
+
+async def run(kind: str, folder: Path, **fields: Any) -> Any:
+    """Run a function of this file in a worker."""
+    source = "tests.runtimes.test_worker"
+    runtime = load_kinds([f"{source}:{kind.replace('-', '_')}"], folder)[kind].runtime
+    return await runtime.run(make_context(kind=kind, **fields))
+
+
+async def test_a_function_is_given_its_context(tmp_path: Path) -> None:
+    """It is told what a coroutine is told, and its result comes back."""
+    context = {"größe": [1, None]}
+    told = await run("tell", tmp_path, context=context, attempt=2, agent_id="t1.2")
+    assert told == ["t1", "t1.2", 2, "tell", context, "n1/e1"]
+
+
+async def test_what_it_logs_is_logged(tmp_path: Path) -> None:
+    """Prints and log lines come out as lines of the agent."""
+    with capture_logs() as lines:
+        await run("log", tmp_path)
+    assert [line["line"] for line in lines] == ["printed", 'level=info event="half way" done=3']
+
+
+async def test_an_exception_is_the_error(tmp_path: Path) -> None:
+    """The error ends with the exception and begins, after the exit code, with where it was."""
+    with pytest.raises(AgentFailed) as caught:
+        await run("fail", tmp_path)
+    first, second, third, *_, last = str(caught.value).splitlines()
+    assert first == "exit code 1: Traceback (most recent call last):"
+    assert second.endswith("in fail")
+    assert "raise ValueError" in third
+    assert last == "ValueError: no such thing"
+
+
+async def test_a_context_can_be_rejected(tmp_path: Path) -> None:
+    """That it was rejected, and why, crosses over from the worker."""
+    with pytest.raises(ContextRejected, match=r"^5 is no list$"):
+        await run("reject", tmp_path, context=5)
+
+
+async def test_a_result_that_is_no_json_fails(tmp_path: Path) -> None:
+    """The error is the same as for a coroutine."""
+    with pytest.raises(AgentFailed, match=r"^exit code 1: its result is a set, not a JSON value"):
+        await run("give-set", tmp_path)
+
+
+async def test_an_exit_code_is_kept(tmp_path: Path) -> None:
+    """A function may end its process."""
+    with pytest.raises(AgentFailed, match=r"^exit code 9$"):
+        await run("leave", tmp_path)
+
+
+async def test_a_function_can_be_killed(tmp_path: Path) -> None:
+    """Python code that awaits nothing is ended too."""
+    told = tmp_path / "pid"
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: run("wait", tmp_path, context=str(told)))
+        await wait_until(lambda: told.exists() and told.read_text().endswith("\n"))
+        group.cancel_scope.cancel()
+    assert procfs.stat(int(told.read_text())) is None

@@ -1,0 +1,98 @@
+"""TOML files of agent kinds."""
+
+from pathlib import Path
+
+import pytest
+
+from musterd import kind_files
+from musterd.errors import KindError
+from musterd.functions import Options
+from musterd.kind_files import CommandKind
+
+
+def read(text: str, folder: Path) -> list[CommandKind]:
+    """Read a file with this text."""
+    path = folder / "agents.toml"
+    path.write_text(text)
+    return list(kind_files.read(str(path)))
+
+
+def test_every_key(tmp_path: Path) -> None:
+    """What the contract shows is read; a working directory is relative to the file."""
+    text = """
+    [agents.check]
+    command = ["bash", "check.sh"]
+    timeout = 600
+    max_attempts = 3
+    max_concurrent = 4
+    backoff = 0.5
+    backoff_max = 8
+    working_directory = "checks"
+    environment = { LANG = "C.UTF-8" }
+    [agents."fix.it"]
+    command = ["true"]
+    """
+    check, fix = read(text, tmp_path)
+    assert check == CommandKind(
+        Options(
+            name="check",
+            timeout=600,
+            max_attempts=3,
+            max_concurrent=4,
+            backoff=0.5,
+            backoff_max=8,
+        ),
+        ["bash", "check.sh"],
+        tmp_path / "checks",
+        {"LANG": "C.UTF-8"},
+    )
+    assert fix == CommandKind(Options(name="fix.it"), ["true"], None, {})
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "agents: is missing"),
+        ("[agents]", "line 1: agents: Dictionary should have at least 1 item"),
+        ("[agent.x]\ncommand = []", "line 1: agent: there is no such key"),
+        ("[agents.x]", "line 1: agents.x.command: is missing"),
+        ("[agents.x", "not TOML: Expected ']'"),
+        ("\n[agents.x]\ncommand = 'ls'", "line 3: agents.x.command: Input should be a valid list"),
+        ("[agents.x]\ncommand = []", "line 2: agents.x.command: List should have at least 1 item"),
+        ('[agents.x]\ncommand = ["a\\u0000b"]', "line 2: agents.x.command.0: must not hold a zero"),
+        (
+            '[agents.a]\ncommand = ["a"]\n[ agents . "b" ]\ncommand = ["b"]\ntimeuot = 1',
+            "line 5: agents.b.timeuot: there is no such key",
+        ),
+        (
+            '[agents.a]\ncommand = ["a"]\ntimeout = 5\n[agents.b]\ncommand = ["b"]\ntimeout = 0',
+            "line 6: agents.b.timeout: 0.0 is not accepted; give seconds, more than 0",
+        ),
+        ('[agents.x]\ncommand = ["a"]\nmax_attempts = 1.5', "line 3: agents.x.max_attempts: "),
+        ('[agents.x]\ncommand = ["a"]\nmax_attempts = true', "line 3: agents.x.max_attempts: "),
+        ('[agents."a b"]\ncommand = ["a"]', "line 1: agents.a b: 'a b' is not accepted"),
+        (
+            '[agents.x]\ncommand = ["a"]\n[agents.x.environment]\n"A=B" = "c"',
+            "line 1: agents.x.environment.A=B: 'A=B' cannot name a variable",
+        ),
+        ('agents.x.command = ["a"]\nagents.x.timeout = -1', "agents.x.timeout: -1.0 is not"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(text: str, problem: str, tmp_path: Path) -> None:
+    """The error names the file, the key, and the line where it can be known."""
+    with pytest.raises(KindError) as caught:
+        read(text, tmp_path)
+    where, _, found = str(caught.value).partition("agents.toml: ")
+    assert where.startswith("MUSTERD_AGENTS: /")
+    assert problem in found
+
+
+def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    """Missing, a folder, or not text."""
+    with pytest.raises(KindError, match=r"none.toml: cannot be read: No such file"):
+        list(kind_files.read(str(tmp_path / "none.toml")))
+    with pytest.raises(KindError, match=r"cannot be read: Is a directory"):
+        list(kind_files.read(str(tmp_path)))
+    (tmp_path / "bytes.toml").write_bytes(b"\xff")
+    with pytest.raises(KindError, match=r"not valid UTF-8"):
+        list(kind_files.read(str(tmp_path / "bytes.toml")))

@@ -1,0 +1,87 @@
+"""The kinds that a daemon offers."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from musterd.errors import KindError
+from musterd.kinds import Kind, load_kinds
+from musterd.runtimes.coroutine import CoroutineRuntime
+from musterd.runtimes.process import ProcessRuntime
+from tests.support.contexts import make_context
+
+MODULE = """
+import os
+from musterd.functions import agent
+
+@agent("coroutine", timeout=2)
+async def one(ctx):
+    return [ctx.context, os.getpid()]
+
+@agent("function", max_concurrent=3)
+def two(ctx):
+    return [ctx.context, os.getpid()]
+"""
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A current folder with a module and a TOML file."""
+    monkeypatch.chdir(tmp_path)
+    path = list(sys.path)
+    (tmp_path / "my_agents.py").write_text(MODULE)
+    (tmp_path / "agents.toml").write_text(
+        '[agents.command]\ncommand = ["sh", "-c", "pwd; cat > $MUSTERD_RESULT"]\nbackoff = 0\n'
+    )
+    yield tmp_path
+    sys.path[:] = path
+    sys.modules.pop("my_agents", None)
+
+
+def load(*sources: str) -> dict[str, Kind]:
+    """Load kinds; results go below the current folder."""
+    return load_kinds(sources, Path("scratch"))
+
+
+def test_kinds_of_all_sources() -> None:
+    """Commands and plain functions run in a process, coroutines here."""
+    kinds = load("agents.toml", "my_agents")
+    assert {name: type(kind.runtime) for name, kind in kinds.items()} == {
+        "command": ProcessRuntime,
+        "coroutine": CoroutineRuntime,
+        "function": ProcessRuntime,
+    }
+    assert kinds["coroutine"].timeout == 2
+    assert kinds["function"].max_concurrent == 3
+    assert kinds["command"].backoff == 0
+    assert kinds["command"].defaults()["backoffMax"] == 60
+
+
+def test_no_sources_offer_nothing() -> None:
+    """A daemon may run without kinds."""
+    assert load() == {}
+
+
+def test_a_kind_that_is_defined_twice_is_refused(folder: Path) -> None:
+    """The error names both places."""
+    (folder / "more.toml").write_text('[agents.function]\ncommand = ["true"]')
+    with pytest.raises(KindError) as caught:
+        load("my_agents", "more.toml")
+    assert str(caught.value) == (
+        "MUSTERD_AGENTS: more.toml: function is defined already, in my_agents"
+    )
+
+
+async def test_each_kind_runs() -> None:
+    """Three ways to say it, one way to run it."""
+    kinds = load("agents.toml", "my_agents")
+    results = {
+        name: await kind.runtime.run(make_context(context=7, kind=name))
+        for name, kind in kinds.items()
+    }
+    assert results["command"] == 7
+    assert results["coroutine"] == [7, os.getpid()]
+    assert results["function"] != results["coroutine"]

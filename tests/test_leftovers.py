@@ -1,0 +1,116 @@
+"""Processes of an earlier life."""
+
+import os
+import secrets
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+import anyio
+import pytest
+
+from musterd.leftovers import end_leftovers
+from tests.support.wait import wait_until
+
+NODE = f"n{secrets.token_hex(4)}"
+"""Others on this machine may test, too."""
+
+
+class Start(Protocol):
+    """What `start` is."""
+
+    async def __call__(self, owner: str, script: str = "") -> subprocess.Popen[bytes]:
+        """Start a shell with this owner that runs a script and then waits."""
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts processes as a daemon does; they end with the test."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    def spawn(owner: str, script: str) -> subprocess.Popen[bytes]:
+        environment = {**os.environ, "MUSTERD_OWNER": owner, "D": str(tmp_path)}
+        command = ["bash", "-c", script]
+        process = subprocess.Popen(command, env=environment, start_new_session=True)
+        started.append(process)
+        return process
+
+    async def start(owner: str, script: str = "") -> subprocess.Popen[bytes]:
+        ready = tmp_path / f"ready{len(started)}"
+        wait = "while :; do read -t 60 <> <(:); done"
+        process = spawn(owner, f"{script}\ntouch {ready}\n{wait}")
+        await wait_until(ready.exists)
+        return process
+
+    yield start
+    for process in started:
+        process.kill()
+        process.wait()
+
+
+async def test_another_epoch_is_ended_and_nothing_else(start: Start) -> None:
+    """This life's agents, other nodes' and names that only look alike go on."""
+    old = await start(f"{NODE}/old")
+    others = [
+        await start(owner)
+        for owner in (
+            f"{NODE}/new",
+            "n2/old",
+            f"{NODE}x/old",
+            NODE,
+            f"x={NODE}/old",
+            f"{NODE}.b/old",
+        )
+    ]
+    assert await end_leftovers(NODE, "new", grace=5) >= 1
+    assert old.poll() is not None
+    assert [other.poll() for other in others] == [None] * 6
+
+
+async def test_an_own_epoch_is_compared_whole(start: Start) -> None:
+    """An epoch that begins like this one's is another one."""
+    old = await start(f"{NODE}/newer")
+    await end_leftovers(NODE, "new", grace=5)
+    assert old.poll() is not None
+
+
+async def test_nothing_to_end() -> None:
+    """It returns at once."""
+    assert await end_leftovers("a-node-without-past", "new", grace=60) == 0
+
+
+async def test_a_leftover_is_asked_first(start: Start, tmp_path: Path) -> None:
+    """SIGTERM and the grace come before SIGKILL."""
+    old = await start(f"{NODE}/old", "trap 'touch $D/asked; exit' TERM")
+    await end_leftovers(NODE, "new", grace=5)
+    assert old.poll() == 0
+    assert (tmp_path / "asked").exists()
+
+
+async def test_a_deaf_leftover_is_forced(start: Start) -> None:
+    """After the grace comes SIGKILL."""
+    old = await start(f"{NODE}/old", "trap '' TERM")
+    began = anyio.current_time()
+    assert await end_leftovers(NODE, "new", grace=0.2) >= 1
+    assert anyio.current_time() - began >= 0.2
+    assert old.poll() == -signal.SIGKILL
+
+
+async def test_one_that_is_stopped_ends(start: Start) -> None:
+    """SIGSTOP does not outlast SIGTERM."""
+    old = await start(f"{NODE}/old")
+    old.send_signal(signal.SIGSTOP)
+    with anyio.fail_after(5):
+        await end_leftovers(NODE, "new", grace=60)
+    assert old.poll() is not None
+
+
+async def test_children_without_the_variable_are_ended_too(start: Start, tmp_path: Path) -> None:
+    """A process that cleared its environment is known by its session."""
+    child = "env -i bash -c 'echo $$ > \"$1\"; exec sleep 60' - $D/child.pid &"
+    await start(f"{NODE}/old", f"{child} until [ -s $D/child.pid ]; do :; done")
+    assert await end_leftovers(NODE, "new", grace=5) >= 2
+    pid = int((tmp_path / "child.pid").read_text())
+    await wait_until(lambda: not Path(f"/proc/{pid}").exists())
