@@ -14,18 +14,19 @@ if TYPE_CHECKING:
     from musterd.client import Client
     from musterd.errors import MusterdError
     from musterd.functions import agent
-    from musterd.runtimes.base import Context
+    from musterd.runtimes.base import Context, ContextRejected
     from musterd.submission import Submission
 
 _HOMES = {
     "Client": "musterd.client",
     "Context": "musterd.runtimes.base",
+    "ContextRejected": "musterd.runtimes.base",
     "MusterdError": "musterd.errors",
     "Submission": "musterd.submission",
     "agent": "musterd.functions",
 }
 
-__all__ = ["Client", "Context", "MusterdError", "Submission", "__version__", "agent"]
+__all__ = ["Client", "Context", "ContextRejected", "MusterdError", "Submission", "__version__", "agent"]
 
 
 def __getattr__(name: str) -> Any:
