@@ -178,7 +178,7 @@ class World:
         """Hold records and events to the promises."""
         checker = Checker(self.redis, self.keys.prefix)
         await checker.check_records()
-        assert checker.breaks == []
+        assert not checker.breaks, checker.breaks
 
     def _undecoded(self) -> Redis:
         """DUMP answers bytes that are no text."""
