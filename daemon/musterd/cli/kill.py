@@ -1,0 +1,117 @@
+"""`musterd kill`: stop agents and tasks, durably."""
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from musterd.cli.call import call
+from musterd.cli.command import ExampleCommand, json_option
+from musterd.cli.output import print_json, warn
+from musterd.errors import MusterdError, NotFoundError
+from musterd.states import TASK_LIVE
+
+if TYPE_CHECKING:
+    from musterd.client import Client
+    from musterd.store import KillOutcome
+
+_ALL = 1_000_000_000
+
+
+@dataclass(frozen=True)
+class _How:
+    reason: str
+    grace: float | None
+    wait: bool
+    as_json: bool
+
+
+@click.command(
+    cls=ExampleCommand,
+    examples="""
+        musterd kill 4f0c1b                          a task, whatever it is doing
+        musterd kill 4f0c1b.2 --reason "too slow"    an agent, by its own id
+        musterd kill t1 t2 t3 --grace 0 --wait       by force, and return when they are dead
+        musterd kill --all --kind check              every task of a kind
+    """,
+)
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option("--all", "everything", is_flag=True, help="Every task that lives now.")
+@click.option("--kind", default="", help="With --all: only tasks of this kind.")
+@click.option("--reason", default="", metavar="TEXT", help="Kept on the record, as its error.")
+@click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    help="Seconds between asking and forcing; MUSTERD_KILL_GRACE unless given.",
+)
+@click.option("--wait", is_flag=True, help="Return when they are dead.")
+@json_option("one object an id, or with --all how many")
+def kill(*, ids: tuple[str, ...], everything: bool, kind: str, **options: Any) -> int:
+    """Stop agents or tasks, and do not retry them.
+
+    An ID is a task's or an agent's. The request is written down before this returns, and is carried
+    out even if the daemon is away just now. A task that waits ends at once.
+
+    Exit code 3 if there is no such record, 4 if it had ended before; of several that could not be
+    killed, the first one counts.
+    """
+    how = _How(**options)
+    if bool(ids) == everything:
+        raise click.UsageError("give the ids of tasks or agents, or --all")
+    if everything and how.grace is not None:
+        raise click.UsageError("--grace goes with ids, not with --all")
+    if kind and not everything:
+        raise click.UsageError("--kind goes with --all")
+    if everything:
+        return call(lambda client: _kill_all(client, kind, how))
+    return call(lambda client: _kill_each(client, ids, how))
+
+
+async def _kill_each(client: "Client", ids: Sequence[str], how: _How) -> int:
+    """Ask for all of them before the first is waited for; the exit code."""
+    asked: dict[str, KillOutcome] = {}
+    code = 0
+    for record_id in dict.fromkeys(ids):
+        try:
+            asked[record_id] = await client.kill(record_id, reason=how.reason, grace=how.grace)
+        except MusterdError as error:
+            warn(str(error))
+            code = code or error.exit_code
+    for record_id, outcome in asked.items():
+        status = (await client.wait_for(record_id)).status if how.wait else ""
+        _print(record_id, outcome, status, as_json=how.as_json)
+    return code
+
+
+def _print(record_id: str, outcome: "KillOutcome", status: str, *, as_json: bool) -> None:
+    if as_json:
+        told = {"id": record_id, "outcome": outcome.outcome, "status": status, "node": outcome.node}
+        print_json({name: value for name, value in told.items() if value})
+    elif status:
+        click.echo(f"{record_id}: dead")
+    elif outcome.outcome == "requested":
+        click.echo(f"{record_id}: {outcome.record_id} on {outcome.node} is asked to stop")
+    else:
+        click.echo(f"{record_id}: dead, it had not started")
+
+
+async def _kill_all(client: "Client", kind: str, how: _How) -> int:
+    live = await _live_tasks(client, kind) if how.wait else []
+    count = await client.kill_all(kind, reason=how.reason)
+    for task_id in live:
+        with contextlib.suppress(NotFoundError):  # it had ended before, and its record has gone
+            await client.wait_for(task_id)
+    if how.as_json:
+        print_json({"tasks": count})
+    else:
+        tasks = "1 task" if count == 1 else f"{count} tasks"
+        click.echo(f"{tasks} {'dead' if how.wait else 'asked to stop'}")
+    return 0
+
+
+async def _live_tasks(client: "Client", kind: str) -> list[str]:
+    live = [task for status in sorted(TASK_LIVE) for task in await client.tasks(status, _ALL)]
+    return [task.task_id for task in live if kind in {"", task.kind}]

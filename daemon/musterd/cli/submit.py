@@ -1,0 +1,113 @@
+"""`musterd submit`: a task for whichever daemon offers its kind."""
+
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from musterd import jsons
+from musterd.cli.call import call
+from musterd.cli.command import ExampleCommand, json_option, read_json
+from musterd.cli.output import print_json
+from musterd.display import why
+from musterd.errors import MalformedError, MusterdError
+from musterd.jsons import Json
+from musterd.records import TaskRecord
+from musterd.states import TaskState
+
+if TYPE_CHECKING:
+    from musterd.client import Client
+
+
+@click.command(
+    cls=ExampleCommand,
+    examples="""
+        musterd submit check --context '{"path": "/srv/data"}'
+        musterd submit review --context-file request.json --priority 2 --wait
+        git log -1 --format='{"commit": "%H"}' | musterd submit review --context-file -
+        musterd submit backup --id backup-2026-11-22     the same id again is the same task
+        task=$(musterd submit check) && musterd show "$task"
+    """,
+)
+@click.argument("kind")
+@click.option("--context", metavar="JSON", callback=read_json, help="What the agent is given.")
+@click.option(
+    "--context-file", type=click.File("rb"), help="The same from a file, or - for standard input."
+)
+@click.option("--id", "task_id", metavar="ID", help="The task's id; a random one unless given.")
+@click.option("--priority", type=int, default=0, metavar="N", help="0 (first) to 9.")
+@click.option("--delay", type=float, default=0.0, metavar="S", help="Seconds before it may start.")
+@click.option("--timeout", type=float, metavar="S", help="Seconds that an attempt may take.")
+@click.option("--max-attempts", type=int, metavar="N", help="How often it is tried in all.")
+@click.option(
+    "--metadata",
+    metavar="JSON",
+    callback=read_json,
+    help="Kept with the task, and not read by musterd.",
+)
+@click.option("--wait", is_flag=True, help="Return when it has ended; exit 0 if it completed.")
+@click.option("--wait-timeout", type=float, metavar="S", help="Seconds to wait, with --wait.")
+@json_option('{"taskId": …}; with --wait, the task\'s whole record once it has ended')
+def submit(
+    *,
+    kind: str,
+    context: Json,
+    context_file: BinaryIO | None,
+    wait: bool,
+    wait_timeout: float | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Submit a task of a KIND, and print its id.
+
+    The id is the first line. With --wait a second line follows when the task has completed with a
+    result: that result, as JSON. Exit code 1 if it failed; the error is told on standard error.
+    """
+    if context is not None and context_file is not None:
+        raise click.UsageError("give --context or --context-file, not both")
+    if wait_timeout is not None and not wait:
+        raise click.UsageError("--wait-timeout is of use with --wait only")
+    if context_file is not None:
+        context = _read(context_file)
+
+    async def work(client: "Client") -> None:
+        task_id = await client.submit(kind, context, **options)
+        if not (wait and as_json):
+            _print_id(task_id, as_json=as_json)
+        if wait:
+            _report(await _ended(client, task_id, wait_timeout), as_json=as_json)
+
+    call(work)
+
+
+def _read(file: BinaryIO) -> Json:
+    try:
+        context: Json = jsons.loads(file.read(jsons.MAX_BYTES + 1))
+    except jsons.JsonError as error:
+        raise MalformedError(f"--context-file {file.name}: {error}") from None
+    return context
+
+
+def _print_id(task_id: str, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"taskId": task_id})
+    else:
+        click.echo(task_id)
+
+
+async def _ended(client: "Client", task_id: str, limit: float | None) -> TaskRecord:
+    try:
+        record = await client.wait_for(task_id, limit)
+    except TimeoutError:
+        raise MusterdError(f"{task_id}: has not ended after {limit:g} s; it goes on") from None
+    assert isinstance(record, TaskRecord)  # noqa: S101 - the id is a task's
+    return record
+
+
+def _report(task: TaskRecord, *, as_json: bool) -> None:
+    """Print what became of it. Raises where it did not complete."""
+    if as_json:
+        print_json(task.as_json())
+    elif task.result is not None:
+        print_json(task.result)
+    if task.status != TaskState.COMPLETED:
+        raise MusterdError(f"{task.task_id}: failed ({why(task.reason, task.error)})")

@@ -1,0 +1,116 @@
+"""`musterd ps` and `musterd show`."""
+
+import pytest
+
+from musterd.states import Reason
+from musterd.store import Ending
+from tests.cli.conftest import NODE, Cli, Hand, as_daemon
+
+pytestmark = pytest.mark.leaves_work("what is shown")
+
+
+@pytest.fixture
+def state(cli: Cli) -> Cli:
+    """The command line, with a task in each state that lasts: waiting, running, ended."""
+    ending = {
+        "done": Ending("completed", result='{"lines": 3}'),
+        "bad": Ending("failed", Reason.ERROR, "exit code 3: \x1b[31mno\nreally not"),
+    }
+    for task_id in ("done", "bad", "runs", "waits"):
+        cli("submit", f"k-{task_id}", "--id", task_id, "--context", '{"path": "/srv"}')
+
+    async def work(hand: Hand) -> None:
+        for task_id, how in ending.items():
+            await hand.end(await hand.run(f"k-{task_id}"), how)
+        await hand.run("k-runs", max_attempts=2)
+
+    as_daemon(work)
+    return cli
+
+
+def cells(outcome_out: str) -> list[list[str]]:
+    """The table in a pipe: the first five columns of each row."""
+    return [line.split()[:5] for line in outcome_out.splitlines()]
+
+
+def test_live_ones_by_default(state: Cli) -> None:
+    """What waits and what runs, an agent below its task; columns a program can split."""
+    outcome = state("ps")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert cells(outcome.out) == [
+        ["ID", "KIND", "STATUS", "TRY", "NODE"],
+        ["waits", "k-waits", "pending", "0", "-"],
+        ["runs", "k-runs", "executing", "1/2", "-"],
+        ["runs.1", "k-runs", "running", "1", NODE],
+    ]
+
+
+def test_ended_ones_with_the_cause(state: Cli) -> None:
+    """`--status` shows one state; an error is on one line and carries no escape sequence."""
+    outcome = state("ps", "--status", "failed")
+    assert cells(outcome.out)[1:] == [
+        ["bad", "k-bad", "failed", "1/1", "-"],
+        ["bad.1", "k-bad", "failed", "1", NODE],
+    ]
+    assert outcome.out.count("error: exit code 3: … really not") == 2
+    assert "\x1b" not in outcome.out
+
+
+def test_all(state: Cli) -> None:
+    """`--all` shows what lives and what has ended."""
+    ids = [row[0] for row in cells(state("ps", "--all").out)[1:]]
+    assert ids == ["waits", "runs", "runs.1", "done", "done.1", "bad", "bad.1"]
+
+
+def test_json(state: Cli) -> None:
+    """`--json` is one document with the records as the contract names their fields."""
+    document = state("ps", "--json").document
+    assert {task["taskId"] for task in document["tasks"]} == {"waits", "runs"}
+    (agent,) = document["agents"]
+    assert (agent["agentId"], agent["status"], agent["node"]) == ("runs.1", "running", NODE)
+    assert document["nodes"] == []  # the hand has let go of its name
+
+
+def test_limit_is_told(state: Cli) -> None:
+    """What is left out by `--limit` is told on standard error."""
+    outcome = state("ps", "--status", "failed", "--limit", "1")
+    assert outcome.err == "musterd: at most 1 that are failed are shown; see --limit\n"
+
+
+def test_unknown_status_is_exit_2(state: Cli) -> None:
+    """A state that does not exist is refused, and those that do are named."""
+    outcome = state("ps", "--status", "sleeping")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "'pending'" in outcome.err
+
+
+def test_show_a_task(state: Cli) -> None:
+    """A task is shown with the contract's names, and its attempts below."""
+    outcome = state("show", "done")
+    assert outcome.code == 0
+    rows = (line.split(maxsplit=1) for line in outcome.out.splitlines())
+    fields = dict(row for row in rows if len(row) == 2)
+    assert (fields["taskId"], fields["status"], fields["kind"]) == ("done", "completed", "k-done")
+    assert '"lines": 3' in outcome.out
+    assert fields["done.1"].split()[:2] == ["completed", NODE]
+
+
+def test_show_an_error_in_full(state: Cli) -> None:
+    """The whole error is shown, line by line, without its escape sequences."""
+    out = state("show", "bad.1").out
+    assert "exit code 3:  [31mno\n" in out
+    assert "really not\n" in out
+
+
+def test_show_json(state: Cli) -> None:
+    """`--json` is the record; a task's attempts are in it."""
+    document = state("show", "done", "--json").document
+    assert (document["taskId"], document["result"]) == ("done", {"lines": 3})
+    assert [agent["agentId"] for agent in document["agents"]] == ["done.1"]
+    assert "agents" not in state("show", "done.1", "--json").document
+
+
+def test_show_not_found_is_exit_3(state: Cli) -> None:
+    """No such record: exit 3, for a task and for an agent."""
+    assert state("show", "nothing").code == 3
+    assert state("show", "done.7").code == 3

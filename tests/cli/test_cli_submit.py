@@ -1,0 +1,92 @@
+"""`musterd submit`."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from musterd.records import TaskRecord
+from tests.cli.conftest import Cli, Program, as_client
+
+pytestmark = pytest.mark.leaves_work("submitted tasks that nobody runs")
+
+
+def task(task_id: str) -> TaskRecord:
+    """The record of a task."""
+    record = as_client(lambda client: client.get(task_id))
+    assert isinstance(record, TaskRecord)
+    return record
+
+
+def test_prints_the_id(cli: Cli) -> None:
+    """The id is all that is printed, and the task is there."""
+    outcome = cli("submit", "check")
+    assert (outcome.code, outcome.err) == (0, "")
+    assert task(outcome.out.strip()).status == "pending"
+
+
+def test_json(cli: Cli) -> None:
+    """`--json` prints one document."""
+    assert cli("submit", "check", "--id", "t1", "--json").document == {"taskId": "t1"}
+
+
+def test_every_option_reaches_the_record(cli: Cli) -> None:
+    """Options end up on the task."""
+    options = ["--id", "t1", "--priority", "3", "--timeout", "1.5", "--max-attempts", "4"]
+    cli("submit", "check", *options, "--context", '{"a": [1]}', "--metadata", '"mine"')
+    found = task("t1")
+    assert (found.priority, found.timeout, found.max_attempts) == (3, 1.5, 4)
+    assert (found.context, found.metadata) == ({"a": [1]}, "mine")
+
+
+def test_context_from_a_file(cli: Cli, tmp_path: Path) -> None:
+    """`--context-file` reads the context."""
+    (tmp_path / "context.json").write_text('{"a": "ü"}')
+    cli("submit", "check", "--id", "t1", "--context-file", "context.json")
+    assert task("t1").context == {"a": "ü"}
+
+
+def test_context_from_standard_input(program: Program) -> None:
+    """`--context-file -` reads standard input."""
+    process = program("submit", "check", "--context-file", "-", stdin=subprocess.PIPE)
+    out, _ = process.communicate('{"a": 1}', timeout=20)
+    assert task(out.strip()).context == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["check", "--context", "{"], "--context"),
+        (["check", "--metadata", "NaN"], "NaN"),
+        (["check", "--context", "1", "--context-file", "-"], "not both"),
+        (["check", "--wait-timeout", "1"], "--wait"),
+        (["check", "--context-file", "bad.json"], "bad.json"),
+        (["check", "--context-file", "absent.json"], "absent.json"),
+        (["no kind"], "no kind"),
+        (["check", "--id", "t.1"], "t.1"),
+        (["check", "--priority", "10"], "10"),
+    ],
+)
+def test_what_is_refused(cli: Cli, tmp_path: Path, arguments: list[str], says: str) -> None:
+    """Wrong values end with 2, name what is wrong, and submit nothing."""
+    (tmp_path / "bad.json").write_text("{")
+    outcome = cli("submit", *arguments)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert says in outcome.err
+    assert as_client(lambda client: client.tasks("pending")) == []
+
+
+def test_same_id_with_another_context_is_exit_1(cli: Cli) -> None:
+    """The same task again is no error; another one of its id is."""
+    assert cli("submit", "check", "--id", "t1").code == 0
+    assert cli("submit", "check", "--id", "t1").code == 0
+    outcome = cli("submit", "check", "--id", "t1", "--context", "1")
+    assert outcome.code == 1
+    assert outcome.err.startswith("musterd: t1: a task of this id exists")
+
+
+def test_wait_timeout(cli: Cli) -> None:
+    """A wait that is too short is exit 1; the id is known all the same."""
+    outcome = cli("submit", "check", "--id", "t1", "--wait", "--wait-timeout", "0.01")
+    assert (outcome.code, outcome.out) == (1, "t1\n")
+    assert outcome.err == "musterd: t1: has not ended after 0.01 s; it goes on\n"
