@@ -55,7 +55,8 @@ def test_contract_names_everything() -> None:
     keys = Keys("{P}")
     formed = [
         keys.task("{taskId}"), keys.agent("{agentId}"), keys.heartbeat("{agentId}"),
-        keys.node("{node}"), keys.owned("{node}"), keys.queue("{kind}"), keys.tasks("{status}"),
+        keys.node("{node}"), keys.owned("{node}"),
+        keys.epochs("{node}"), keys.queue("{kind}"), keys.tasks("{status}"),
         keys.agents("{status}"), keys.kill_bell("{node}"), keys.scheduled, keys.sequence,
         keys.kinds, keys.kills, keys.nodes, keys.events_log, keys.events, keys.wake,
         keys.control, keys.submit, keys.reply,

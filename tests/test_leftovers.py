@@ -64,27 +64,27 @@ async def test_another_epoch_is_ended_and_nothing_else(start: Start) -> None:
             f"{NODE}.b/old",
         )
     ]
-    assert await end_leftovers(NODE, "new", grace=5) >= 1
+    assert await end_leftovers([f"{NODE}/old"], grace=5) >= 1
     assert old.poll() is not None
     assert [other.poll() for other in others] == [None] * 6
 
 
-async def test_an_own_epoch_is_compared_whole(start: Start) -> None:
-    """An epoch that begins like this one's is another one."""
-    old = await start(f"{NODE}/newer")
-    await end_leftovers(NODE, "new", grace=5)
-    assert old.poll() is not None
+async def test_an_owner_is_compared_whole(start: Start) -> None:
+    """An epoch that begins like one of the past is another one."""
+    other = await start(f"{NODE}/older")
+    await end_leftovers([f"{NODE}/old"], grace=5)
+    assert other.poll() is None
 
 
 async def test_nothing_to_end() -> None:
     """It returns at once."""
-    assert await end_leftovers("a-node-without-past", "new", grace=60) == 0
+    assert await end_leftovers(["a-node-without-past/old"], grace=60) == 0
 
 
 async def test_a_leftover_is_asked_first(start: Start, tmp_path: Path) -> None:
     """SIGTERM and the grace come before SIGKILL."""
     old = await start(f"{NODE}/old", "trap 'touch $D/asked; exit' TERM")
-    await end_leftovers(NODE, "new", grace=5)
+    await end_leftovers([f"{NODE}/old"], grace=5)
     assert old.poll() == 0
     assert (tmp_path / "asked").exists()
 
@@ -93,7 +93,7 @@ async def test_a_deaf_leftover_is_forced(start: Start) -> None:
     """After the grace comes SIGKILL."""
     old = await start(f"{NODE}/old", "trap '' TERM")
     began = anyio.current_time()
-    assert await end_leftovers(NODE, "new", grace=0.2) >= 1
+    assert await end_leftovers([f"{NODE}/old"], grace=0.2) >= 1
     assert anyio.current_time() - began >= 0.2
     assert old.poll() == -signal.SIGKILL
 
@@ -103,7 +103,7 @@ async def test_one_that_is_stopped_ends(start: Start) -> None:
     old = await start(f"{NODE}/old")
     old.send_signal(signal.SIGSTOP)
     with anyio.fail_after(5):
-        await end_leftovers(NODE, "new", grace=60)
+        await end_leftovers([f"{NODE}/old"], grace=60)
     assert old.poll() is not None
 
 
@@ -111,6 +111,6 @@ async def test_children_without_the_variable_are_ended_too(start: Start, tmp_pat
     """A process that cleared its environment is known by its session."""
     child = "env -i bash -c 'echo $$ > \"$1\"; exec sleep 60' - $D/child.pid &"
     await start(f"{NODE}/old", f"{child} until [ -s $D/child.pid ]; do :; done")
-    assert await end_leftovers(NODE, "new", grace=5) >= 2
+    assert await end_leftovers([f"{NODE}/old"], grace=5) >= 2
     pid = int((tmp_path / "child.pid").read_text())
     await wait_until(lambda: not Path(f"/proc/{pid}").exists())

@@ -10,6 +10,7 @@ _PARTS = {
     "HEARTBEAT": "heartbeat:",
     "NODE": "node:",
     "OWNED": "owned:",
+    "EPOCHS": "epochs:",
     "QUEUE": "queue:",
     "TASKS": "tasks:",
     "AGENTS": "agents:",
@@ -53,6 +54,10 @@ class Keys:
     def owned(self, node: str) -> str:
         """Ids of the live agents a node answers for: set."""
         return self._key("OWNED", node)
+
+    def epochs(self, node: str) -> str:
+        """The lives of a node, by when each began, ms: sorted set with a TTL."""
+        return self._key("EPOCHS", node)
 
     def queue(self, kind: str) -> str:
         """Due tasks of one kind, the next one first: sorted set."""

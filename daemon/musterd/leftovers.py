@@ -1,12 +1,14 @@
 """Processes that outlived their daemon: agents of an earlier life of this node, found and ended.
 
-They are known by MUSTERD_OWNER in their environment, never by a name; what shares a session with
-one of them, but has cleared its environment, is taken along.
+They are known by the exact MUSTERD_OWNER in their environment, never by a name: a daemon of the same
+name may be alive on another server. What shares a session with one of them, but has cleared its
+environment, is taken along.
 """
 
 import contextlib
 import os
 import signal
+from collections.abc import Collection
 from typing import Final
 
 import anyio
@@ -25,18 +27,17 @@ _FORCED: Final = 5.0
 _log: FilteringBoundLogger = structlog.get_logger()
 
 
-async def end_leftovers(node: str, own_epoch: str, grace: float) -> int:
-    """End the agents that another epoch of this node left behind; return when they are gone.
+async def end_leftovers(owners: Collection[str], grace: float) -> int:
+    """End the agents that these owners left behind; return when they are gone.
 
     Args:
-        node: this daemon's name.
-        own_epoch: its epoch; agents of this one are left alone.
+        owners: `{node}/{epoch}` of lives that are over.
         grace: seconds between SIGTERM and SIGKILL.
 
     Returns:
         How many processes were ended.
     """
-    search = _Search(node, own_epoch)
+    search = _Search(owners)
     ended = 0
     for _ in range(_ROUNDS):
         pids = await anyio.to_thread.run_sync(search.find)
@@ -50,11 +51,10 @@ async def end_leftovers(node: str, own_epoch: str, grace: float) -> int:
 
 
 class _Search:
-    """Finds the processes whose owner is another epoch of a node."""
+    """Finds the processes of some owners."""
 
-    def __init__(self, node: str, own_epoch: str) -> None:
-        self._prefix = f"MUSTERD_OWNER={node}/".encode()
-        self._own = self._prefix + own_epoch.encode()
+    def __init__(self, owners: Collection[str]) -> None:
+        self._owners = {f"MUSTERD_OWNER={owner}".encode() for owner in owners}
         self._own_session = os.getsid(0)
         self._sessions: set[int] = set()
 
@@ -73,8 +73,7 @@ class _Search:
         return stat.session in self._sessions or self._is_owned(pid)
 
     def _is_owned(self, pid: int) -> bool:
-        entries = procfs.environment(pid)
-        return any(entry.startswith(self._prefix) and entry != self._own for entry in entries)
+        return not self._owners.isdisjoint(procfs.environment(pid))
 
 
 async def _end(search: _Search, pids: list[int], grace: float) -> int:

@@ -3,6 +3,8 @@
 The server decides whether an owner is dead; here is decided only when to ask.
 """
 
+import time
+from collections.abc import Callable
 from typing import Final
 
 import structlog
@@ -19,6 +21,11 @@ PAGE: Final = 256
 log = structlog.get_logger()
 
 
+def _clock() -> float:
+    # Goes on while the machine sleeps, as the server's TTLs do.
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class Recovery:
     """Settles what dead daemons left.
 
@@ -26,37 +33,49 @@ class Recovery:
         store: where.
         link: whether we ourselves could have been heard.
         settings: this daemon's name, the TTL of its leases, the grace of leftover processes.
-        epoch: its present life.
+        clock: seconds since some moment.
     """
 
-    def __init__(self, store: Store, link: Link, settings: Settings, epoch: str) -> None:
+    def __init__(
+        self, store: Store, link: Link, settings: Settings, clock: Callable[[], float] = _clock
+    ) -> None:
         self._store = store
         self._link = link
         self._node = settings.node
-        self._epoch = epoch
         self._ttl = settings.heartbeat_ttl
         self._grace = settings.kill_grace
+        self._clock = clock
+        self._swept = self._awake_since = clock()
 
     async def settle_own_past(self) -> None:
         """Settle the agents of this node's earlier lives, after ending what still runs of them.
 
         Call it after the name is ours and before anything is claimed.
         """
-        ended = await end_leftovers(self._node, self._epoch, self._grace)
+        owners = [f"{self._node}/{epoch}" for epoch in await self._store.epochs()]
+        ended = await end_leftovers(owners, self._grace)
         if ended:
             log.warning("processes of an earlier life ended", processes=ended)
         await self._settle(self._node, work_ended=True)
 
     async def sweep(self) -> None:
-        """Settle the agents of other nodes that are dead.
+        """Settle the agents of other nodes that are dead; call it with each heartbeat.
 
         Not before this daemon has been heard itself for a TTL and a renewal: after an outage of
-        the server everybody looks dead to everybody.
+        the server, or when the machine has slept, everybody looks dead to everybody.
         """
-        if self._link.unbroken() < self._ttl + self._ttl / 3:
+        if min(self._link.unbroken(), self._awake()) < self._ttl + self._ttl / 3:
             return
         for node in await self._store.dead_nodes(self._ttl):
             await self._settle(node, work_ended=False)
+
+    def _awake(self) -> float:
+        """For how many seconds no beat was so late that our own lease may have expired."""
+        now = self._clock()
+        if now - self._swept > self._ttl:
+            self._awake_since = now
+        self._swept = now
+        return now - self._awake_since
 
     async def _settle(self, node: str, *, work_ended: bool) -> None:
         settled = 0

@@ -82,7 +82,9 @@ def locate(settings: Settings) -> tuple[str, str]:
 
 def passes(error: Exception) -> bool:
     """Whether a fault is of the kind that ends by itself, so that waiting and repeating helps."""
-    if isinstance(error, AuthenticationError | AuthorizationError):
+    # redis-py wraps what the server says to a new connection in a ConnectionError.
+    refused = AuthenticationError | AuthorizationError
+    if isinstance(error, refused) or isinstance(error.__cause__, refused):
         return False
     if isinstance(error, ResponseError) and str(error).startswith(_PASSING_WORDS):
         return True
@@ -91,5 +93,5 @@ def passes(error: Exception) -> bool:
 
 def explain(error: Exception, where: str) -> MusterdError:
     """The error that a person should see for a fault of the server `where`."""
-    text = str(error) or type(error).__name__
+    text = str(error).rstrip(".") or type(error).__name__
     return UnreachableError(where, text) if passes(error) else RefusedError(where, text)
