@@ -121,8 +121,8 @@ class Actor:
             return
         if not ready:
             self._cause = self._cause or Stop.KILL
-        log.info("agent started", kind=self.claim.kind, attempt=self.claim.attempt)
-        ending = await self._work()
+        # One that was told to stop by now runs nothing, not even up to its first await.
+        ending = self._failed(None) if self.stopping else await self._work()
         if self._cause is Stop.LOST:
             log.warning("agent stopped, it belongs to another owner", **_since(began))
             return
@@ -130,19 +130,20 @@ class Actor:
 
     async def _work(self) -> Ending:
         """Run what the kind says; the ending is decided by how it ended and what it was told."""
-        failure: Exception | None = None
+        log.info("agent started", kind=self.claim.kind, attempt=self.claim.attempt)
+        failure: BaseException | None = None
         with anyio.move_on_after(self.claim.timeout) as self._scope:
-            if self._cause is not None:
-                self._scope.cancel()
             try:
                 self.context.context = _read_context(self.claim.context_json)
                 result = await self._kind.runtime.run(self.context)
                 return Ending(AgentState.COMPLETED, result=_result_text(result))
-            except Exception as error:  # noqa: BLE001 - whatever an agent raises is its ending
+            except anyio.get_cancelled_exc_class():
+                raise
+            except BaseException as error:  # noqa: BLE001 - whatever an agent raises is its ending
                 failure = error
         return self._failed(failure)
 
-    def _failed(self, failure: Exception | None) -> Ending:
+    def _failed(self, failure: BaseException | None) -> Ending:
         error = None if failure is None else describe(failure)
         if self._cause is Stop.KILL:
             return Ending(AgentState.KILLED, Reason.KILLED, error)

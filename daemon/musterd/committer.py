@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, TypeAlias
 
 import anyio
+from anyio.abc import TaskGroup
 
 from musterd.link import Link
 from musterd.scripts import Reply, Step
@@ -23,12 +24,18 @@ from musterd.valkey import FAULTS
 Call: TypeAlias = Callable[[Sequence[Step]], Awaitable[list[Reply]]]
 """Sends steps in one round trip: `scripts.call` on some connection."""
 
+Item: TypeAlias = tuple[Step, "Future[Reply]"]
+"""A step, and where its answer is awaited."""
+
 LANES: Final = 3
 """Calls under way at once, so that Python and Valkey work at the same time."""
 
 BATCH_STEPS: Final = 128
 BATCH_ARGUMENTS: Final = 4096
 """What one call may hold: it keeps the server from everybody else for a millisecond or two."""
+
+PUT_OFF: Final = 0.25
+"""Seconds until a step that the server cannot take at the moment is sent again."""
 
 FIRST_PAUSE: Final = 0.01
 LONGEST_PAUSE: Final = 0.5
@@ -41,7 +48,7 @@ class Committer:
     def __init__(self, call: Call, link: Link) -> None:
         self._call = call
         self._link = link
-        self._waiting: deque[tuple[Step, Future[Reply]]] = deque()
+        self._waiting: deque[Item] = deque()
         self._idle: list[anyio.Event] = []
         self._rousing = False
 
@@ -61,16 +68,16 @@ class Committer:
 
     async def run(self) -> None:
         """Serve until cancelled. Steps that wait at that moment stay unanswered."""
-        async with anyio.create_task_group() as lanes:
+        async with anyio.create_task_group() as tasks:
             for _ in range(LANES):
-                lanes.start_soon(self._lane)
+                tasks.start_soon(self._lane, tasks)
 
     def _rouse(self) -> None:
         if self._idle and not self._rousing:
             self._rousing = True
             self._idle.pop().set()
 
-    async def _lane(self) -> None:
+    async def _lane(self, tasks: TaskGroup) -> None:
         while True:
             while not self._waiting:
                 roused = anyio.Event()
@@ -80,10 +87,12 @@ class Committer:
             batch = self._take()
             if self._waiting:
                 self._rouse()
-            await self._serve(batch)
+            later = await self._serve(batch)
+            if later:  # a lane that waited for them would be one less for the others
+                tasks.start_soon(self._put_off, later)
 
-    def _take(self) -> list[tuple[Step, Future[Reply]]]:
-        batch: list[tuple[Step, Future[Reply]]] = []
+    def _take(self) -> list[Item]:
+        batch: list[Item] = []
         arguments = 0
         while self._waiting and len(batch) < BATCH_STEPS and arguments < BATCH_ARGUMENTS:
             item = self._waiting.popleft()
@@ -91,21 +100,21 @@ class Committer:
             batch.append(item)
         return batch
 
-    async def _serve(self, batch: list[tuple[Step, Future[Reply]]]) -> None:
-        """Send a batch until each step is answered; one that must wait holds up no other."""
-        pause = FIRST_PAUSE
-        while batch:
-            replies = await self._ask([step for step, _ in batch])
-            later = []
-            for item, reply in zip(batch, replies, strict=True):
-                if reply[0] == "later":
-                    later.append(item)
-                elif not item[1].done():
-                    item[1].set_result(reply)
-            batch = later
-            if batch:
-                await anyio.sleep(pause)
-                pause = min(pause * 2, LONGEST_PAUSE)
+    async def _serve(self, batch: list[Item]) -> list[Item]:
+        """Send a batch and hand out the answers; returns the steps that must wait."""
+        replies = await self._ask([step for step, _ in batch])
+        later = []
+        for item, reply in zip(batch, replies, strict=True):
+            if reply[0] == "later":
+                later.append(item)
+            elif not item[1].done():
+                item[1].set_result(reply)
+        return later
+
+    async def _put_off(self, items: list[Item]) -> None:
+        await anyio.sleep(PUT_OFF)
+        self._waiting.extend(items)
+        self._rouse()
 
     async def _ask(self, steps: list[Step]) -> list[Reply]:
         pause = FIRST_PAUSE

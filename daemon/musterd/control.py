@@ -4,7 +4,6 @@ A message may be lost at any time, so nothing relies on one: kill requests are r
 queues looked at again, after each confirmed subscription and with each heartbeat.
 """
 
-import json
 from typing import Any, Final
 
 import anyio
@@ -12,6 +11,7 @@ import structlog
 from anyio.abc import TaskGroup
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from musterd import jsons
@@ -64,30 +64,46 @@ class Control:
         self.subscribed = anyio.Event()
         self._free = anyio.Semaphore(HANDLERS)
         self._channels = (keys.control, keys.submit, keys.wake, keys.kill_bell(settings.node))
+        self._hearing = anyio.CancelScope()
+        self._ended = anyio.Event()
 
     async def run(self) -> None:
-        """Listen until cancelled. `subscribed` is set with the first confirmed subscription."""
-        lost = False
+        """Listen until stopped. `subscribed` is set with the first confirmed subscription."""
         async with anyio.create_task_group() as handlers:
-            while True:
-                try:
-                    async with self._redis.pubsub() as pubsub:
-                        await self._subscribe(pubsub)
-                        await self.sweep()
-                        if lost:
-                            log.info("control channel back")
-                        lost = False
-                        self.subscribed.set()
-                        await self._listen(pubsub, handlers)
-                except FAULTS as error:
-                    if not lost:
-                        log.warning("control channel lost", error=str(error))
-                    lost = True
-                    await anyio.sleep(PAUSE)
+            with self._hearing:
+                await self._stay_subscribed(handlers)
+        self._ended.set()
+
+    async def stop(self) -> None:
+        """Hear nothing more, and return when what was heard is answered."""
+        self._hearing.cancel()
+        await self._ended.wait()
+
+    async def _stay_subscribed(self, handlers: TaskGroup) -> None:
+        lost = False
+        while True:
+            try:
+                async with self._redis.pubsub() as pubsub:
+                    await self._subscribe(pubsub)
+                    await self.sweep()
+                    if lost:
+                        log.info("control channel back")
+                    lost = False
+                    self.subscribed.set()
+                    await self._listen(pubsub, handlers)
+            except FAULTS as error:
+                if not lost:
+                    log.warning("control channel lost", error=str(error))
+                lost = True
+                await anyio.sleep(PAUSE)
 
     async def sweep(self) -> None:
         """Read the kill requests again, and have the queues looked at."""
-        requests: Any = await self._redis.hgetall(self._keys.kills)  # this client answers bytes
+        requests: Any = {}  # this client answers bytes
+        try:
+            requests = await self._redis.hgetall(self._keys.kills)
+        except ResponseError as error:  # the key is broken, the channel is not
+            log.warning("kill requests not read", error=str(error))
         for agent_id, request in requests.items():
             self._supervisor.kill(agent_id.decode(errors="replace"), _grace(request))
         self._supervisor.wake()
@@ -163,6 +179,8 @@ class Control:
         except MusterdError as error:
             if isinstance(error, BadCommandError):
                 fields = error.fields
+            if isinstance(node := fields.get("node"), str) and node != self._node:
+                return
             log.warning("command refused", code=error.code, error=str(error), command=data[:LOGGED])
             answer = {"ok": False, "error": {"code": error.code, "message": str(error)}}
         await self._reply(fields, answer)
@@ -181,6 +199,7 @@ class Control:
 def _grace(request: bytes) -> float | None:
     """The grace that a kill asks for; a request that is nonsense is a request all the same."""
     try:
-        return float(json.loads(request)["grace"])
-    except (ValueError, TypeError, KeyError, RecursionError):
+        grace = float(jsons.loads(request)["grace"])
+    except (ValueError, TypeError, KeyError, OverflowError):
         return None
+    return grace if grace >= 0 else None

@@ -1,6 +1,7 @@
 """Reading the event log: from a place on, without ever skipping in silence."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import datetime
 from typing import Any, Final
 
 import structlog
@@ -38,12 +39,30 @@ async def read(redis: Redis, keys: Keys, place: str, *, follow: bool) -> AsyncIt
             return
         if not page:  # only waits: what comes is read with the check for a gap before it
             await redis.xread({keys.events_log: place}, count=1, block=_BLOCK_MS)
-        for entry, fields in page:
-            try:
-                yield Event.read(entry, fields.get("event", ""))
-            except jsons.JsonError as error:
-                log.warning("event skipped", place=entry, error=str(error))
-            place = entry
+        for event in _events(page):
+            yield event
+        if page:
+            place = page[-1][0]
+
+
+async def latest(redis: Redis, keys: Keys, count: int, after: str = START) -> list[Event]:
+    """The newest events, at most so many and none up to the place `after`; oldest first."""
+    found = await redis.xrevrange(keys.events_log, min=f"({after}", count=count)
+    return list(_events(reversed(found)))
+
+
+async def at(redis: Redis, keys: Keys, times: Iterable[datetime]) -> list[Event]:
+    """What was told in the milliseconds of these times: a record's times find its events."""
+    async with redis.pipeline(transaction=False) as pipe:
+        for milliseconds in sorted({round(time.timestamp() * 1000) for time in times}):
+            pipe.xrange(keys.events_log, str(milliseconds), str(milliseconds), count=_PAGE)
+        found = await pipe.execute()
+    return [event for page in found for event in _events(page)]
+
+
+async def hear(redis: Redis, keys: Keys, limit: float) -> bool:
+    """Whether something is told from now on within `limit` seconds; returns as soon as it is."""
+    return bool(await redis.xread({keys.events_log: "$"}, count=1, block=round(limit * 1000)))
 
 
 async def _read_page(redis: Redis, keys: Keys, place: str) -> list[tuple[str, dict[str, str]]]:
@@ -56,6 +75,14 @@ async def _read_page(redis: Redis, keys: Keys, place: str) -> list[tuple[str, di
     if place != START and (first_left is None or _order(first_left) > _order(place)):
         raise EventsTrimmedError(place, first_left)
     return _entries(found)
+
+
+def _events(entries: Iterable[tuple[str, dict[str, str]]]) -> Iterator[Event]:
+    for entry, fields in entries:
+        try:
+            yield Event.read(entry, fields.get("event", ""))
+        except jsons.JsonError as error:
+            log.warning("event skipped", place=entry, error=str(error))
 
 
 def _entries(answer: Any) -> list[tuple[str, dict[str, str]]]:

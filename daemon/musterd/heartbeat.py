@@ -46,6 +46,7 @@ class Heartbeat:
         self._membership = membership
         self._supervisor = supervisor
         self._duties = (self._renew, *duties, self._trim)
+        self._bell = anyio.Event()
 
     async def run(self) -> None:
         """Beat until cancelled.
@@ -55,8 +56,14 @@ class Heartbeat:
         """
         while True:
             began = anyio.current_time()
+            self._bell = anyio.Event()
             await self._beat()
-            await anyio.sleep_until(began + self._interval)
+            with anyio.move_on_after(began + self._interval - anyio.current_time()):
+                await self._bell.wait()
+
+    def hurry(self) -> None:
+        """Beat now: there is something to be seen."""
+        self._bell.set()
 
     async def _beat(self) -> None:
         for duty in self._duties:

@@ -26,9 +26,10 @@ def _machine() -> tuple[str, str]:
 
 
 def _start_time(pid: int) -> str:
-    """In clock ticks since the boot; empty if there is no such process."""
+    """In clock ticks since the boot; empty if there is no such process, or only its exit status."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    return text.rpartition(")")[2].split()[19]
+    fields = text.rpartition(")")[2].split()
+    return "" if fields[0] in "ZX" else fields[19]

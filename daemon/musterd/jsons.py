@@ -1,6 +1,7 @@
 """JSON from outside is read strictly; JSON of ours is written in one canonical form."""
 
 import json
+import math
 from collections.abc import Iterable
 from typing import Any, NoReturn, TypeAlias
 
@@ -56,8 +57,13 @@ def _say(error: Exception) -> str:
 
 def _check_depth(value: object) -> None:
     level: list[object] = [value]
-    for _ in range(MAX_DEPTH + 1):
-        level = [child for parent in level for child in _children(parent)]
+    for _ in range(MAX_DEPTH):
+        level = [
+            child
+            for parent in level
+            for child in _children(parent)
+            if isinstance(child, _CONTAINERS)
+        ]
         if not level:
             return
     raise RecursionError
@@ -66,9 +72,7 @@ def _check_depth(value: object) -> None:
 def _children(value: object) -> Iterable[object]:
     if isinstance(value, dict):
         return value.values()
-    if isinstance(value, (list, tuple)):
-        return value
-    return ()
+    return value if isinstance(value, _CONTAINERS) else ()
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -78,11 +82,21 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if math.isinf(number):
+        raise ValueError(f"{digits} is too large a number")
+    return number
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
 
+_CONTAINERS = (dict, list, tuple)
 _encode = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
 ).encode
-_DECODER = json.JSONDecoder(object_pairs_hook=_unique, parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
+)

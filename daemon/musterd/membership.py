@@ -40,6 +40,7 @@ class Membership:
         self._store = store
         self._agents = agents
         self._patience = settings.heartbeat_ttl + settings.heartbeat_interval
+        self._lock = anyio.Lock()
         self._fields: dict[str, str | int] = {
             "host": platform.node(),
             "pid": os.getpid(),
@@ -71,7 +72,8 @@ class Membership:
         Raises:
             NameTakenError: another daemon has the name by now.
         """
-        return await self._store.register(self.node, self._now())
+        async with self._lock:
+            return await self._store.register(self.node, self._now())
 
     async def announce(self, state: str) -> None:
         """Change the state: `starting`, `active`, `paused` or `draining`."""
@@ -85,7 +87,8 @@ class Membership:
 
     async def leave(self) -> None:
         """Give the name back."""
-        await self._store.release()
+        async with self._lock:  # a renewal under way would bring the record back
+            await self._store.release()
 
     def _now(self) -> dict[str, str | int]:
         return self._fields | {"state": self.state, "agents": self._agents()}

@@ -1,5 +1,6 @@
 """Tasks, agents and what is told of them, as typed values read from their hashes and events."""
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -172,7 +173,12 @@ class Event:
         Raises:
             JsonError: the entry is not ours.
         """
-        fields: Any = jsons.loads(text)
+        try:
+            # Not `jsons.loads`: around a result of the largest kind that is accepted, an event is
+            # larger, and one level deeper.
+            fields: Any = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise jsons.JsonError(f"not JSON: {error}") from None
         if not isinstance(fields, dict):
             raise jsons.JsonError("not an object")
         return cls(place=place, type=str(fields.get("type", "")), fields=fields)

@@ -5,6 +5,7 @@ group; the supervisor and its agents in the inner one.
 """
 
 import os
+import resource
 import signal
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -34,6 +35,8 @@ from musterd.settings import Settings
 from musterd.store import Store
 from musterd.supervisor import Supervisor
 from musterd.systemd import notify
+
+STOPPING: Final = (signal.SIGTERM, signal.SIGINT)
 
 AT_ONCE: Final = 1.0
 """Seconds of grace that agents have after a second signal."""
@@ -80,7 +83,7 @@ class Daemon:
     def __init__(
         self, settings: Settings, kinds: dict[str, Kind], redis: Redis, listener: Redis, where: str
     ) -> None:
-        epoch = ids.new_epoch()
+        epoch = self._epoch = ids.new_epoch()
         keys = Keys(settings.prefix)
         self._settings = settings
         self._kinds = kinds
@@ -95,8 +98,8 @@ class Daemon:
         store = self._store = Store(self._committer)
         supervisor = self._supervisor = Supervisor(store, kinds, settings, epoch)
         membership = self._membership = Membership(settings, epoch, store, supervisor.count)
-        self._recovery = Recovery(store, self._link, settings, epoch)
-        orders = Orders(store, Reads(redis, keys), supervisor, membership, self._draining.set)
+        self._recovery = Recovery(store, self._link, settings)
+        orders = Orders(store, Reads(redis, keys), supervisor, membership, self._drain)
         self._control = Control(listener, keys, settings, orders, supervisor)
         duties = (self._control.sweep, self._recovery.sweep, self._offer, self._reap)
         self._heartbeat = Heartbeat(settings, store, membership, supervisor, duties)
@@ -108,6 +111,7 @@ class Daemon:
             MusterdError: it cannot start, or another daemon has its name by now.
         """
         become_subreaper()
+        _raise_file_limit()
         failure: MusterdError | None = None
         async with anyio.create_task_group() as signals:
             signals.start_soon(self._watch_signals)
@@ -123,11 +127,20 @@ class Daemon:
     async def _live(self) -> None:
         if not await self._unless_draining(self._reach_valkey):
             return
+        async with anyio.create_task_group() as writing:
+            # Beneath all others, also when one of them fails: agents wait for their last write.
+            writing.start_soon(self._committer.run)
+            await self._live_connected()
+            writing.cancel_scope.cancel()
+
+    async def _live_connected(self) -> None:
         async with anyio.create_task_group() as outer:
-            outer.start_soon(self._committer.run)
-            if await self._unless_draining(partial(self._start, outer)):
+            ready = await self._unless_draining(partial(self._start, outer))
+            if ready:
                 await self._serve()
-            with anyio.move_on_after(LAST_WRITES):
+            with anyio.move_on_after(LAST_WRITES if self._link.up else 0.0):
+                if ready:
+                    await self._control.stop()
                 await self._membership.leave()
             outer.cancel_scope.cancel()
 
@@ -161,10 +174,11 @@ class Daemon:
         await self._offer()
         outer.start_soon(self._control.run)
         await self._control.subscribed.wait()
-        await self._membership.announce("active")
+        await self._membership.announce(self._supervisor.state)
         log.info(
             "ready",
             node=self._settings.node,
+            epoch=self._epoch,
             pid=os.getpid(),
             version=__version__,
             server=self._where,
@@ -181,11 +195,9 @@ class Daemon:
     async def _end_in_time(self) -> None:
         """From the word to stop on: a drain, its deadline, and what comes after."""
         await self._draining.wait()
-        self._supervisor.drain()
         notify("STOPPING=1")
         log.info("draining", agents=self._supervisor.count())
         with anyio.move_on_after(self._settings.drain_timeout):
-            await self._membership.announce("draining")
             await self._at_once.wait()
         grace = AT_ONCE if self._at_once.is_set() else self._settings.kill_grace
         log.warning("stopping agents", agents=self._supervisor.count(), grace=grace)
@@ -197,14 +209,24 @@ class Daemon:
         os._exit(1)
 
     async def _watch_signals(self) -> None:
-        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as received:
-            async for number in received:
-                log.info("signal", name=number.name)
-                if not self._draining.is_set():
-                    self._draining.set()
-                else:
-                    self._at_once.set()
-                    self._supervisor.shut_down(AT_ONCE)
+        try:
+            with anyio.open_signal_receiver(*STOPPING) as received:
+                async for number in received:
+                    log.info("signal", name=number.name)
+                    if not self._draining.is_set():
+                        self._drain()
+                    else:
+                        self._at_once.set()
+                        self._supervisor.shut_down(AT_ONCE)
+        finally:
+            for number in STOPPING:
+                signal.signal(number, signal.SIG_IGN)  # it ends already; no other exit code now
+
+    def _drain(self) -> None:
+        self._supervisor.drain()
+        self._membership.state = self._supervisor.state
+        self._heartbeat.hurry()
+        self._draining.set()
 
     async def _unless_draining(self, part: Callable[[], Awaitable[None]]) -> bool:
         """Whether a part of the start came to its end before the word to stop."""
@@ -233,3 +255,9 @@ def _first(group: BaseExceptionGroup[MusterdError]) -> MusterdError:
     """The error itself: task groups wrap what ends them, often more than once."""
     inner = group.exceptions[0]
     return _first(inner) if isinstance(inner, BaseExceptionGroup) else inner
+
+
+def _raise_file_limit() -> None:
+    """Take all open files that are ours to take: a live process needs three."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

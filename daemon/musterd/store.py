@@ -247,6 +247,11 @@ class Store:
             _refused(node, reply)
         return int(reply[2])
 
+    async def epochs(self) -> list[str]:
+        """The earlier lives of this node."""
+        reply = await self._commit(("epochs",))
+        return list(reply[1]) if reply[0] == "ok" else []
+
     async def release(self) -> None:
         """Give the name back; a no-op if another daemon has it by now."""
         await self._commit(("release",))

@@ -21,6 +21,9 @@ from musterd.store import Claim, Offer, Store
 SLOW_LOOK: Final = 1.0
 """Seconds after which the queues are looked at without having been told; a safety net."""
 
+MOST: Final = 128
+"""Tasks taken by one claim: it keeps the server from everybody else for two or three ms."""
+
 log = structlog.get_logger()
 
 
@@ -50,6 +53,8 @@ class Supervisor:
         self._bell = anyio.Event()
         self._claims = 0
         self._missing = False
+        self._closing = False
+        self._claiming = anyio.CancelScope()
 
     @property
     def state(self) -> str:
@@ -63,11 +68,12 @@ class Supervisor:
     async def run(self) -> None:
         """Claim and run agents until drained."""
         async with anyio.create_task_group() as agents:
-            while not self.draining:
-                self._bell = anyio.Event()
-                pause = await self._claim(agents)
-                with anyio.move_on_after(pause):
-                    await self._bell.wait()
+            with self._claiming:
+                while not self.draining:
+                    self._bell = anyio.Event()
+                    pause = await self._claim(agents)
+                    with anyio.move_on_after(pause):
+                        await self._bell.wait()
 
     def wake(self, kind: str | None = None) -> None:
         """There may be work, of one kind or of any."""
@@ -106,11 +112,13 @@ class Supervisor:
 
     def shut_down(self, grace: float | None = None) -> None:
         """Stop every agent now; their tasks are retried while attempts are left."""
+        self._closing = True
         for actor in list(self.actors.values()):
             actor.stop(Stop.SHUTDOWN, grace)
 
     def abandon(self) -> None:
-        """Wait for no final write any more."""
+        """Wait for no answer of the server any more."""
+        self._claiming.cancel()
         for actor in list(self.actors.values()):
             actor.abandon()
 
@@ -128,13 +136,13 @@ class Supervisor:
         if self._missing:
             self.wake()
 
-    async def _claim(self, agents: TaskGroup) -> float | None:
+    async def _claim(self, agents: TaskGroup) -> float:
         """Claim once; how many seconds to wait for the bell before the next time."""
         try:
             if self._missing:
                 await self._settle_unmanned()
             offers = list(self._offers())
-            room = self._capacity - len(self.actors)
+            room = min(self._capacity - len(self.actors), MOST)
             if self.paused or self.draining or room <= 0 or not offers:
                 return SLOW_LOOK
             self._claims += 1
@@ -147,8 +155,8 @@ class Supervisor:
         for claim in claimed.claims:
             self._spawn(agents, claim)
         if len(claimed.claims) == room:
-            return SLOW_LOOK
-        return min(SLOW_LOOK, SLOW_LOOK if claimed.due is None else claimed.due + 0.001)
+            return 0.0
+        return SLOW_LOOK if claimed.due is None else min(SLOW_LOOK, claimed.due + 0.001)
 
     def _offers(self) -> Iterator[Offer]:
         for kind in self._kinds.values():
@@ -163,6 +171,8 @@ class Supervisor:
         )
         self.actors[claim.agent_id] = actor
         self._alive[claim.kind] += 1
+        if self._closing:
+            actor.stop(Stop.SHUTDOWN)
         agents.start_soon(self._run, actor)
 
     async def _run(self, actor: Actor) -> None:
@@ -180,7 +190,10 @@ class Supervisor:
         yet.
         """
         unmanned = [one for one in await self._store.owned(self._node) if one not in self.actors]
-        for agent_id in unmanned:
-            log.warning("agent without an actor, settled as lost", agent_id=agent_id)
-        await self._store.settle(unmanned, self._node, work_ended=True, own=True)
+        answers = await self._store.settle(unmanned, self._node, work_ended=True, own=True)
         self._missing = False
+        for agent_id, answer in zip(unmanned, answers, strict=True):
+            if isinstance(answer, MusterdError):
+                log.warning("agent without an actor not settled", error=str(answer))
+            elif answer.agent:
+                log.warning("agent without an actor settled", agent_id=agent_id)

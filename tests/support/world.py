@@ -1,4 +1,4 @@
-"""One prefix on a real server, as the steps of the scripts see it: call them, look at what is left."""
+"""One prefix on a real server as the steps see it: call them, look at what they leave."""
 
 import json
 from collections.abc import Sequence
@@ -26,7 +26,16 @@ _NODE_FIELDS = {
     "state": "active",
 }
 
-Dump = dict[str, tuple[bytes, int]]
+_SUBMISSION: dict[str, str | int] = {
+    "context": "",
+    "priority": 0,
+    "delay": 0,
+    "timeout": "",
+    "attempts": "",
+    "metadata": "",
+}
+
+Dump = dict[str, tuple[bytes | None, int]]
 """Each key's content and when it expires, Unix ms, -1 for never."""
 
 
@@ -40,7 +49,7 @@ class World:
     """
 
     def __init__(self, redis: Redis, prefix: str, **limits: int) -> None:
-        self.redis = redis
+        self.redis: Any = redis  # its stubs answer bytes or None everywhere
         self.keys = Keys(prefix)
         self.caller = Caller(
             keys=self.keys,
@@ -71,22 +80,11 @@ class World:
         fields = [part for pair in _NODE_FIELDS.items() for part in pair]
         return await self.step("register", "", *fields, **caller)
 
-    async def submit(
-        self,
-        task_id: str = "t",
-        kind: str = KIND,
-        *,
-        context: str = "",
-        priority: int = 0,
-        delay: int = 0,
-        timeout: str = "",
-        attempts: int | str = "",
-        metadata: str = "",
-        **caller: str,
-    ) -> Reply:
-        """A new task; `delay` is ms."""
-        step = ("submit", task_id, kind, context, priority, delay, timeout, attempts, metadata)
-        return await self.step(*step, **caller)
+    async def submit(self, task_id: str = "t", kind: str = KIND, **options: str | int) -> Reply:
+        """A new task; options as in submit.lua's header, `delay` in ms."""
+        values = _SUBMISSION | options
+        assert values.keys() == _SUBMISSION.keys()
+        return await self.step("submit", task_id, kind, *values.values())
 
     async def claim_reply(self, count: int = 100, *kinds: str, **caller: str) -> Reply:
         """The next claim of these kinds, without a default timeout and with one attempt each."""
@@ -123,15 +121,15 @@ class World:
         error: str = "",
         result: str = "",
         delay: int = 0,
-        **caller: str,
     ) -> Reply:
         """An agent's ending; `delay` of a retry is ms."""
-        step = ("finish", agent_id, token, status, reason, error, result, delay)
-        return await self.step(*step, **caller)
+        return await self.step("finish", agent_id, token, status, reason, error, result, delay)
 
     async def fail(self, agent_id: str, token: str, reason: str = "error", delay: int = 0) -> Reply:
         """An agent's failure."""
-        return await self.finish(agent_id, token, "failed", reason=reason, delay=delay)
+        return await self.finish(
+            agent_id, token, "failed", reason=reason, error="it broke", delay=delay
+        )
 
     async def kill(self, record_id: str, *, why: str = "", by: str = "", **caller: str) -> Reply:
         """Ask for the end of a task, or of an agent if the id ends in a number."""
@@ -178,10 +176,28 @@ class World:
         """Hold records and events to the promises."""
         checker = Checker(self.redis, self.keys.prefix)
         await checker.check_records()
-        assert not checker.breaks, checker.breaks
+        assert not checker.breaks, [found.what for found in checker.breaks]
 
     def _undecoded(self) -> Redis:
         """DUMP answers bytes that are no text."""
         pool = self.redis.connection_pool
         options = pool.connection_kwargs | {"decode_responses": False}
         return Redis.from_pool(ConnectionPool(pool.connection_class, **options))
+
+
+class Plain:
+    """Sends each step at once, as somebody who has only one; keeps what it sent."""
+
+    def __init__(self, world: World, *, node: str = "n1", epoch: str = "e1") -> None:
+        self.calls: list[int] = []
+        self._world = world
+        self._caller = world.as_caller(node=node, epoch=epoch)
+
+    async def commit(self, step: Step) -> Reply:
+        """Send one."""
+        return (await self.commit_all([step]))[0]
+
+    async def commit_all(self, steps: Sequence[Step]) -> list[Reply]:
+        """Send many."""
+        self.calls.append(len(steps))
+        return await scripts.call(self._world.redis, self._caller, steps)

@@ -4,7 +4,8 @@
 -- OK   {'ok', ms until a scheduled task is due or -1, broken ids, agents}; an agent is {agent, token,
 --      task, kind, attempt, max attempts, timeout, context}
 -- ELSE {'not_owner'} this epoch is not registered · {'stale'} a later claim was made
--- The same number again answers what that claim took: nothing is taken twice when an answer is lost.
+-- The same number again answers what that claim took and has not ended: nothing is taken twice when
+-- an answer is lost.
 
 local DUE_AT_ONCE = 256
 
@@ -26,17 +27,21 @@ local function until_due()
   return next_due[2] and math.max(0, tonumber(next_due[2]) - NOW) or -1
 end
 
+-- What was taken, as long as it is alive. A number made nonsense by hand counts as not given.
 local function describe(agent_id)
-  local a = redis.call('HMGET', AGENT .. agent_id, 'token', 'taskId', 'kind', 'attempt')
-  local t = redis.call('HMGET', TASK .. a[2], 'maxAttempts', 'timeout', 'context')
-  return {agent_id, a[1], a[2], a[3], a[4], t[1] or '1', t[2] or '', t[3] or ''}
+  local agent = read_agent(agent_id)
+  if not agent or ended(AGENT_STEPS, agent.status) or not agent.token then return nil end
+  local t = redis.call('HMGET', TASK .. agent.task, 'maxAttempts', 'timeout', 'context')
+  local timeout = t[2] and string.find(t[2], '^%d+%.?%d*$') and t[2] or ''
+  return {agent_id, agent.token, agent.task, agent.kind, string.format('%d', agent.attempt),
+    whole(t[1]) and t[1] or '1', timeout, t[3] or ''}
 end
 
 local function spawn(task, token, max_attempts, timeout)
   local more = redis.call('HMGET', TASK .. task.id, 'maxAttempts', 'timeout', 'metadata')
   task.attempt = task.attempt + 1
   task.agent = task.id .. '.' .. string.format('%d', task.attempt)
-  if redis.call('EXISTS', AGENT .. task.agent) == 1 then forget_agent(task.agent) end
+  forget_agent(task.agent)   -- of a task that had this id before
   set(TASK .. task.id, 'status', 'assigned', 'agentId', task.agent, 'attempt', task.attempt,
     'maxAttempts', more[1] or max_attempts, 'timeout', more[2] or timeout, 'updatedAt', NOW_ISO)
   set(AGENT .. task.agent, 'agentId', task.agent, 'taskId', task.id, 'status', 'spawning',
@@ -50,12 +55,13 @@ local function spawn(task, token, max_attempts, timeout)
   tell('task.assigned', task, task.agent, ME)
 end
 
--- Takes up to `most` of one kind; a waiting id without a pending record is put aside as broken.
+-- Takes up to `most` of one kind; how much room that needed: all, if the queue is no queue. A waiting
+-- id without a pending record is put aside as broken.
 local function take(kind, most, stem, max_attempts, timeout, taken, broken)
   local queue = QUEUE .. kind
   if not pcall(expect, queue, 'zset') then
     broken[#broken + 1] = queue
-    return 0
+    return math.huge
   end
   local before = #taken
   for _, id in ipairs(redis.call('ZRANGE', queue, 0, most - 1)) do
@@ -71,11 +77,14 @@ local function take(kind, most, stem, max_attempts, timeout, taken, broken)
   return #taken - before
 end
 
--- Two rounds: a fair share for each kind first, then what is left over for whoever has more.
-local function take_fairly(count, stem, kinds, taken, broken)
-  local share = math.ceil(count / math.max(1, #kinds / 4))
+-- Two rounds: a fair share for each kind first, then what is left over for whoever has more. Each
+-- claim begins with another kind, so that a single slot goes round.
+local function take_fairly(number, count, stem, kinds, taken, broken)
+  local offers = #kinds / 4
+  local share = math.ceil(count / math.max(1, offers))
   for _, most in ipairs({share, count}) do
-    for k = 1, #kinds, 4 do
+    for turn = 0, offers - 1 do
+      local k = 1 + 4 * ((number + turn) % offers)
       local room = math.min(most, tonumber(kinds[k + 1]), count - #taken)
       if room > 0 then
         local got = take(kinds[k], room, stem, kinds[k + 2], kinds[k + 3], taken, broken)
@@ -95,11 +104,11 @@ function STEPS.claim(number, stem, count, ...)
     refuse('stale')
   else
     promote(broken)
-    take_fairly(tonumber(count), stem, {...}, taken, broken)
+    take_fairly(tonumber(number), tonumber(count), stem, {...}, taken, broken)
     redis.call('HDEL', NODE .. ME, 'claimed')
     set(NODE .. ME, 'claim', number, 'claimed', table.concat(taken, ' '))
   end
   local agents = {}
-  for i, id in ipairs(taken) do agents[i] = describe(id) end
+  for _, id in ipairs(taken) do agents[#agents + 1] = describe(id) end
   return {'ok', until_due(), broken, agents}
 end

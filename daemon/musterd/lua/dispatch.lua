@@ -4,18 +4,21 @@
 local PASSING = {OOM = true, MISCONF = true, READONLY = true, NOREPLICAS = true}
 
 local function refusal(problem)
-  if type(problem) ~= 'table' then return {'broken', '', tostring(problem)} end
-  if not problem.err then return problem end
-  if PASSING[string.match(problem.err, '^-?(%u+)')] then return {'later', problem.err} end
-  return {'broken', '', problem.err}
+  local is_table = type(problem) == 'table'
+  if is_table and not problem.err then return problem end
+  local text = is_table and problem.err or tostring(problem)   -- which of the two, servers differ
+  if PASSING[string.match(text, '^-?(%u+)')] then return {'later', text} end
+  return {'broken', '', text}
 end
+
+local function run(name, first, last) return STEPS[name](unpack(ARGV, first, last)) end
 
 local sound, problem = pcall(expect_structure)
 local replies, i = {}, 8
 while i <= #ARGV do
   local name, last = ARGV[i], i + 1 + tonumber(ARGV[i + 1])
   local fine, reply = sound, problem
-  if sound then fine, reply = pcall(STEPS[name], unpack(ARGV, i + 2, last)) end
+  if sound then fine, reply = pcall(run, name, i + 2, last) end
   replies[#replies + 1] = fine and reply or refusal(reply)
   i = last + 1
 end

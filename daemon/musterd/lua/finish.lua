@@ -6,6 +6,9 @@
 function STEPS.finish(id, token, status, reason, error, result, delay)
   local agent = read_owned(id, token)
   if ended(AGENT_STEPS, agent.status) then
+    if status ~= agent.status and agent.status ~= 'killed' then
+      refuse('illegal', agent.status, status)
+    end
     return {'ok', agent.status, redis.call('HGET', TASK .. agent.task, 'status') or ''}
   end
   local ending = {reason = reason, error = error, result = result}

@@ -1,5 +1,7 @@
 -- The daemon's own record: its heartbeat, its name, and the fence of its claims.
 
+local LIVES, LIVES_KEPT = 32, 30 * 86400 * 1000
+
 -- register: take the node's name, or keep it; also the heartbeat of the record.
 -- ARGS 1 epoch of a dead holder whose name is taken over ('' none) · then pairs of field and value
 -- OK   {'ok', 1 if the record was new or another's, else 0, how many agents are listed as ours}
@@ -11,11 +13,26 @@ function STEPS.register(dead, ...)
   if holder[1] and not ours and holder[1] ~= dead then
     return {'taken', holder[1], holder[2] or '', holder[3] or '', holder[4] or ''}
   end
-  if not ours then redis.call('DEL', key) end
+  -- First what a server without memory allows: then it takes the rest of this step as well, and a
+  -- daemon stays alive while its writes must wait.
+  if ours then redis.call('PEXPIRE', key, TTL) else redis.call('DEL', key) end
   redis.call('HSET', key, 'node', ME, 'epoch', EPOCH, ...)
   redis.call('PEXPIRE', key, TTL)
   redis.call('ZADD', NODES, NOW, ME)
+  redis.call('ZADD', EPOCHS .. ME, 'NX', NOW, EPOCH)
+  redis.call('ZREMRANGEBYRANK', EPOCHS .. ME, 0, -LIVES - 1)
+  redis.call('PEXPIRE', EPOCHS .. ME, LIVES_KEPT)
   return {'ok', ours and 0 or 1, redis.call('SCARD', OWNED .. ME)}
+end
+
+-- epochs: the earlier lives of this node; processes of them may still run.
+-- OK   {'ok', epochs}
+function STEPS.epochs()
+  local lives = {}
+  for _, epoch in ipairs(redis.call('ZRANGE', EPOCHS .. ME, 0, -1)) do
+    if epoch ~= EPOCH then lives[#lives + 1] = epoch end
+  end
+  return {'ok', lives}
 end
 
 -- release: a clean stop; what is still owned stays listed, for whoever settles it.

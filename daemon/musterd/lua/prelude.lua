@@ -50,18 +50,28 @@ local function expect(key, wanted)
   end
 end
 
+-- A whole number as records hold it, small enough to stay exact; nil for anything else. What tonumber
+-- takes besides (nan, inf, 0x10, 1e999) is nothing that a score or a loop may be given.
+local function whole(text)
+  return text and #text < 16 and string.find(text, '^%d+$') and tonumber(text) or nil
+end
+
 local function expect_structure()
   for status in pairs(TASK_STEPS) do expect(TASKS .. status, 'zset') end
   for status in pairs(AGENT_STEPS) do expect(AGENTS .. status, 'zset') end
   expect(SCHEDULED, 'zset')
   expect(NODES, 'zset')
   expect(SEQUENCE, 'string')
+  if not whole(redis.call('GET', SEQUENCE) or '0') then
+    refuse('broken', SEQUENCE, 'holds no number')
+  end
   expect(KINDS, 'hash')
   expect(KILLS, 'hash')
   expect(LOG, 'stream')
   if ME ~= '' then
     expect(OWNED .. ME, 'set')
     expect(NODE .. ME, 'hash')
+    expect(EPOCHS .. ME, 'zset')
   end
 end
 
@@ -72,12 +82,12 @@ local function read_task(id)
   local v = redis.call('HMGET', TASK .. id, 'status', 'kind', 'agentId', 'attempt', 'maxAttempts',
     'priority', 'killedBy')
   if not v[1] then return nil end
-  local attempt = tonumber(v[4])
-  if not TASK_STEPS[v[1]] or not v[2] or not attempt or attempt % 1 ~= 0 or attempt < 0 then
+  local attempt = whole(v[4])
+  if not TASK_STEPS[v[1]] or not v[2] or not attempt then
     refuse('broken', TASK .. id, 'status, kind or attempt is missing or nonsense')
   end
   return {id = id, status = v[1], kind = v[2], agent = v[3], attempt = attempt,
-    max_attempts = tonumber(v[5]) or 1, priority = tonumber(v[6]) or 0, killed_by = v[7]}
+    max_attempts = whole(v[5]) or 1, priority = whole(v[6]) or 0, killed_by = v[7]}
 end
 
 local function read_agent(id)
@@ -85,7 +95,7 @@ local function read_agent(id)
   local v = redis.call('HMGET', AGENT .. id, 'status', 'node', 'epoch', 'token', 'taskId', 'kind',
     'attempt', 'killedBy')
   if not v[1] then return nil end
-  local attempt = tonumber(v[7])
+  local attempt = whole(v[7])
   if not AGENT_STEPS[v[1]] or not v[2] or not v[5] or not v[6] or not attempt then
     refuse('broken', AGENT .. id, 'status, node, taskId, kind or attempt is missing or nonsense')
   end
@@ -172,19 +182,22 @@ local function forget_agent(id)
   for status in pairs(AGENT_STEPS) do redis.call('ZREM', AGENTS .. status, id) end
 end
 
+-- Called after first writes, so it must bear a key of any type and content.
 local function forget_task(id)
-  local attempts = tonumber(redis.call('HGET', TASK .. id, 'attempt')) or 0
+  local attempt = redis.pcall('HGET', TASK .. id, 'attempt')
+  local attempts = type(attempt) == 'string' and whole(attempt) or 0
   redis.call('DEL', TASK .. id)
   for i = math.max(1, attempts - RECORD_AGENTS + 1), attempts do
     forget_agent(id .. '.' .. string.format('%d', i))
   end
 end
 
+-- Ended tasks over the number kept, at most so many; how many went.
 local function forget_oldest(most)
-  for _ = 1, most do
+  for gone = 0, most - 1 do
     local completed, failed = redis.call('ZCARD', TASKS .. 'completed'),
       redis.call('ZCARD', TASKS .. 'failed')
-    if completed + failed <= KEPT then return end
+    if completed + failed <= KEPT then return gone end
     local first = redis.call('ZRANGE', TASKS .. 'completed', 0, 0, 'WITHSCORES')
     local other = redis.call('ZRANGE', TASKS .. 'failed', 0, 0, 'WITHSCORES')
     local from = TASKS .. 'completed'
@@ -194,4 +207,5 @@ local function forget_oldest(most)
     redis.call('ZREM', from, first[1])
     forget_task(first[1])
   end
+  return most
 end

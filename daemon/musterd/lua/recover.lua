@@ -31,16 +31,18 @@ end
 -- finds itself superseded.
 -- ARGS 1 agent · 2 node it was listed under · 3 "1" its work has been ended, by its own node
 --      4 "1" also if it is of this very epoch: no actor runs it
--- OK   {'ok', agent's status, task's status} · {'ok', 'gone', ''} there was nothing left to end
+-- OK   {'ok', agent's status, task's status} · {'ok', '', ''} there was nothing left to end
 -- ELSE {'alive'} its owner lives
 -- With a kill recorded: `killed` where the work is known to have ended, else failed, lost; the task
 -- has ended as killed either way.
 
-local function strike_off(agent_id, node)
+local function strike_off(agent_id, node, is_over)
   redis.call('SREM', OWNED .. node, agent_id)
-  redis.call('DEL', HEARTBEAT .. agent_id)
-  redis.call('HDEL', KILLS, agent_id)
-  return {'ok', 'gone', ''}
+  if is_over then
+    redis.call('DEL', HEARTBEAT .. agent_id)
+    redis.call('HDEL', KILLS, agent_id)
+  end
+  return {'ok', '', ''}
 end
 
 local function owner_lives(agent, own)
@@ -69,9 +71,8 @@ end
 function STEPS.settle(id, node, work_ended, own)
   expect(OWNED .. node, 'set')
   local agent = read_agent(id)
-  if not agent or ended(AGENT_STEPS, agent.status) or agent.node ~= node then
-    return strike_off(id, node)
-  end
+  local is_over = not agent or ended(AGENT_STEPS, agent.status)
+  if is_over or agent.node ~= node then return strike_off(id, node, is_over) end
   if owner_lives(agent, own == '1') then refuse('alive') end
   return settle(agent, work_ended == '1')
 end

@@ -6,8 +6,9 @@ function STEPS.renew(...)
   local lost = {}
   for _, id in ipairs({...}) do
     if redis.call('PEXPIRE', HEARTBEAT .. id, TTL) == 0 then
-      local a = redis.call('HMGET', AGENT .. id, 'node', 'epoch', 'status')
-      if a[1] == ME and a[2] == EPOCH and a[3] and not ended(AGENT_STEPS, a[3]) then
+      local fine, agent = pcall(read_agent, id)
+      if fine and agent and agent.node == ME and agent.epoch == EPOCH
+        and not ended(AGENT_STEPS, agent.status) then
         redis.call('SET', HEARTBEAT .. id, ME .. '/' .. EPOCH, 'PX', TTL)
         redis.call('SADD', OWNED .. ME, id)
       else

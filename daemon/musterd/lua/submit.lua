@@ -14,13 +14,19 @@ function STEPS.submit(id, kind, context, priority, delay, timeout, max_attempts,
   expect(QUEUE .. kind, 'zset')
   local fine, defaults = pcall(cjson.decode, offered or '{}')
   if not fine or type(defaults) ~= 'table' then defaults = {} end
+  local function default(name)
+    return type(defaults[name]) == 'number' and tostring(defaults[name]) or ''
+  end
 
   local task = {id = id, kind = kind, attempt = 0, priority = tonumber(priority)}
   set(TASK .. id, 'taskId', id, 'status', 'pending', 'kind', kind, 'context', context,
     'priority', priority, 'attempt', '0',
-    'maxAttempts', max_attempts ~= '' and max_attempts or tostring(defaults.maxAttempts or ''),
-    'timeout', timeout ~= '' and timeout or tostring(defaults.timeout or ''),
+    'maxAttempts', max_attempts ~= '' and max_attempts or default('maxAttempts'),
+    'timeout', timeout ~= '' and timeout or default('timeout'),
     'metadata', metadata, 'createdAt', NOW_ISO, 'updatedAt', NOW_ISO)
+  -- An id whose record has expired may be used again: what was listed under it is of the past.
+  redis.call('ZREM', TASKS .. 'completed', id)
+  redis.call('ZREM', TASKS .. 'failed', id)
   shift(TASKS, id, nil, 'pending')
   tell('task.pending', task)
   enqueue(task, tonumber(delay))

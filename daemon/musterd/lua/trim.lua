@@ -17,6 +17,5 @@ function STEPS.trim(most)
   end
   sweep(TASKS, TASK_STEPS, forget_task)
   sweep(AGENTS, AGENT_STEPS, forget_agent)
-  forget_oldest(tonumber(most))
-  return {'ok', gone}
+  return {'ok', gone + forget_oldest(tonumber(most))}
 end

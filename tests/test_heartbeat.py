@@ -1,0 +1,157 @@
+"""Leases are renewed; one that is lost stops its agent; a fault in one duty leaves the others."""
+
+from collections.abc import AsyncIterator
+
+import anyio
+import pytest
+from redis.exceptions import ResponseError
+from structlog.testing import capture_logs
+
+from musterd.errors import BrokenRecordError, NameTakenError
+from musterd.heartbeat import Heartbeat
+from musterd.runtimes.base import Context
+from tests.service.parts import Parts, claiming, make_kind, open_parts
+from tests.support.fixtures import LoadSettings
+from tests.support.wait import wait_until
+
+
+async def forever(_: Context) -> None:
+    """Run until stopped."""
+    await anyio.sleep_forever()
+
+
+@pytest.fixture
+async def parts(settings: LoadSettings) -> AsyncIterator[Parts]:
+    """A daemon's parts whose leases live for a minute."""
+    kind = make_kind(forever, "hold", max_attempts=1)
+    async with open_parts(settings(heartbeat_ttl=60), kind) as parts, claiming(parts):
+        yield parts
+
+
+async def start(parts: Parts) -> str:
+    """An agent that runs; its id."""
+    agent_id = f"{await parts.submit('hold')}.1"
+    parts.supervisor.wake()
+    await wait_until(lambda: parts.redis.exists(parts.keys.agent(agent_id)))
+    await wait_until(lambda: parts.is_status(agent_id, "running"))
+    return agent_id
+
+
+def make_heartbeat(parts: Parts, *duties: object) -> Heartbeat:
+    """A heartbeat of the parts, with further duties."""
+    return Heartbeat(
+        parts.settings,
+        parts.store,
+        parts.membership,
+        parts.supervisor,
+        duties,  # type: ignore[arg-type]  # they are async callables, as the tests write them
+    )
+
+
+async def beat(parts: Parts, *duties: object) -> None:
+    """Beat once."""
+    await make_heartbeat(parts, *duties)._beat()
+
+
+async def test_beat_renews_leases_and_the_node(parts: Parts) -> None:
+    """Each key lives for a TTL again."""
+    agent_id = await start(parts)
+    keys = (parts.keys.heartbeat(agent_id), parts.keys.node(parts.settings.node))
+    for key in keys:
+        await parts.redis.pexpire(key, 10_000)
+    await beat(parts)
+    for key in keys:
+        assert 50_000 < await parts.redis.pttl(key) <= 60_000
+    assert (await parts.redis.hget(keys[1], "agents")) == "1"
+
+
+async def test_lease_that_is_gone_is_set_again(parts: Parts) -> None:
+    """As long as the record names this owner: the server may have been away."""
+    agent_id = await start(parts)
+    await parts.redis.delete(parts.keys.heartbeat(agent_id), parts.keys.owned(parts.settings.node))
+    await beat(parts)
+    assert await parts.redis.get(parts.keys.heartbeat(agent_id)) == parts.owner
+    assert parts.supervisor.count() == 1
+
+
+@pytest.mark.parametrize("loss", ["node", "record"])
+async def test_agent_of_another_owner_stops_and_writes_nothing(parts: Parts, loss: str) -> None:
+    """The record names somebody else, or is gone."""
+    agent_id = await start(parts)
+    key = parts.keys.agent(agent_id)
+    kept = await parts.redis.hgetall(key)
+    await parts.redis.delete(parts.keys.heartbeat(agent_id))
+    if loss == "record":
+        await parts.redis.delete(key)
+    else:
+        await parts.redis.hset(key, loss, "another")
+    before = await parts.redis.hgetall(key)
+    events = await parts.redis.xlen(parts.keys.events_log)
+    await beat(parts)
+    await wait_until(lambda: parts.supervisor.count() == 0)
+    assert await parts.redis.hgetall(key) == before
+    assert await parts.redis.xlen(parts.keys.events_log) == events
+    await parts.redis.hset(key, mapping=kept)
+    await parts.store.settle([agent_id], parts.settings.node, work_ended=True, own=True)
+
+
+async def test_agent_of_another_life_is_settled(parts: Parts) -> None:
+    """The body stops; what is listed as this node's and has no actor is lost."""
+    agent_id = await start(parts)
+    await parts.redis.delete(parts.keys.heartbeat(agent_id))
+    await parts.redis.hset(parts.keys.agent(agent_id), "epoch", "another")
+    await beat(parts)
+    await wait_until(lambda: parts.is_status(agent_id, "failed"))
+    assert (await parts.agent(agent_id)).reason == "lost"
+    assert parts.supervisor.count() == 0
+
+
+async def test_fault_in_one_duty_leaves_the_others(parts: Parts) -> None:
+    """It is logged with the name of the part; the beat goes on."""
+    done = []
+
+    async def refuse() -> None:
+        raise BrokenRecordError("a key", "is nonsense")
+
+    async def fail() -> None:
+        raise ResponseError("WRONGTYPE")
+
+    async def work() -> None:
+        done.append(True)
+
+    with capture_logs() as lines:
+        await beat(parts, refuse, fail, work)
+    assert done == [True]
+    assert [line["log_level"] for line in lines] == ["warning", "warning"]
+    assert [line["part"].rpartition(".")[2] for line in lines] == ["refuse", "fail"]
+
+
+async def test_daemon_whose_name_was_taken_stops_its_agents(parts: Parts) -> None:
+    """It is superseded as a whole: the error ends the daemon, and nothing is written before."""
+    agent_id = await start(parts)
+    node = parts.keys.node(parts.settings.node)
+    await parts.redis.hset(node, "epoch", "another")
+    with pytest.raises(NameTakenError):
+        await make_heartbeat(parts).run()
+    await wait_until(lambda: parts.supervisor.count() == 0)
+    assert (await parts.agent(agent_id)).status == "running"
+    await parts.redis.delete(node)
+    await parts.membership.renew()
+    await parts.store.settle([agent_id], parts.settings.node, work_ended=True, own=True)
+
+
+async def test_hurry_beats_before_its_time(parts: Parts) -> None:
+    """What has changed is to be seen at once."""
+    heartbeat = make_heartbeat(parts)
+    node = parts.keys.node(parts.settings.node)
+    async with anyio.create_task_group() as group:
+        group.start_soon(heartbeat.run)
+        await anyio.wait_all_tasks_blocked()
+        parts.membership.state = "draining"
+        heartbeat.hurry()
+
+        async def is_seen() -> bool:
+            return bool(await parts.redis.hget(node, "state") == "draining")
+
+        await wait_until(is_seen)
+        group.cancel_scope.cancel()

@@ -1,0 +1,182 @@
+"""Claiming, stopping, agents that nobody runs; with no channel that could wake the supervisor."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+
+import anyio
+import pytest
+from structlog.testing import capture_logs
+
+from musterd.jsons import Json
+from musterd.runtimes.base import Context
+from musterd.store import KillOrder, KillTarget
+from musterd.supervisor import SLOW_LOOK
+from tests.checker.checking import checking
+from tests.service.parts import Parts, claiming, make_kind, open_parts
+from tests.support.fixtures import LoadSettings, StartServer
+from tests.support.server import Server
+from tests.support.wait import wait_until
+
+
+async def forever(_: Context) -> None:
+    """Run until stopped."""
+    await anyio.sleep_forever()
+
+
+async def nothing(ctx: Context) -> Json:
+    """Hand back the context."""
+    return ctx.context  # type: ignore[no-any-return]  # it was JSON when it came
+
+
+KINDS = (
+    make_kind(forever, "hold", max_attempts=2),
+    make_kind(nothing, "echo"),
+    make_kind(forever, "limited", max_concurrent=2),
+)
+
+
+@pytest.fixture
+async def parts(server: Server, prefix: str, settings: LoadSettings) -> AsyncIterator[Parts]:
+    """A daemon's parts with room for four agents; what lives at the end is shut down."""
+    async with (
+        checking(server.url, prefix),
+        open_parts(settings(capacity=4), *KINDS) as parts,
+        claiming(parts),
+    ):
+        yield parts
+
+
+def alive(parts: Parts, count: int) -> Callable[[], bool]:
+    """Whether so many agents run."""
+    return lambda: parts.supervisor.count() == count
+
+
+async def test_slow_look_finds_what_no_message_told_of(parts: Parts) -> None:
+    """A wake-up that was lost costs a second at most."""
+    await anyio.wait_all_tasks_blocked()
+    task_id = await parts.submit("echo")
+    began = time.monotonic()
+    await wait_until(lambda: parts.is_status(task_id, "completed"), SLOW_LOOK + 1)
+    assert time.monotonic() - began < SLOW_LOOK + 0.5
+
+
+async def test_wake_starts_a_task_at_once(parts: Parts) -> None:
+    """Only for a kind that is offered."""
+    parts.supervisor.wake("strange")
+    task_id = await parts.submit("echo")
+    parts.supervisor.wake("echo")
+    await wait_until(lambda: parts.is_status(task_id, "completed"), SLOW_LOOK / 2)
+
+
+async def test_next_task_takes_the_place_of_one_that_ended(parts: Parts) -> None:
+    """Many short tasks through four places need no look at the clock."""
+    tasks = [await parts.submit("echo", context=number) for number in range(50)]
+    parts.supervisor.wake()
+
+    async def all_completed() -> bool:
+        return all([await parts.is_status(task_id, "completed") for task_id in tasks])
+
+    await wait_until(all_completed, SLOW_LOOK - 0.2)
+
+
+async def test_census_counts_each_kind(parts: Parts) -> None:
+    """Two of `limited` at most, four in all."""
+    for kind in ("limited", "limited", "limited", "hold", "hold", "hold"):
+        await parts.submit(kind)
+    parts.supervisor.wake()
+    await wait_until(alive(parts, 4))
+    assert parts.supervisor.census() == {"hold": 2, "echo": 0, "limited": 2}
+
+
+async def test_pause_claims_nothing(parts: Parts) -> None:
+    """Paused it claims nothing, resumed it does so at once."""
+    parts.supervisor.pause()
+    assert parts.supervisor.state == "paused"
+    task_id = await parts.submit("echo")
+    parts.supervisor.wake()
+    await anyio.wait_all_tasks_blocked()
+    assert (await parts.task(task_id)).status == "pending"
+    parts.supervisor.resume()
+    await wait_until(lambda: parts.is_status(task_id, "completed"), SLOW_LOOK / 2)
+
+
+async def test_kill_reaches_its_agent_alone(parts: Parts) -> None:
+    """No agent of ours is no error."""
+    one, other = await parts.submit("hold"), await parts.submit("hold")
+    parts.supervisor.wake()
+    await wait_until(alive(parts, 2))
+    await parts.store.kill(KillTarget("task", one), KillOrder())
+    parts.supervisor.kill("nobody.1")
+    parts.supervisor.kill(f"{one}.1", grace=0.25)
+    assert parts.supervisor.actors[f"{one}.1"].context.grace == 0.25
+    await wait_until(alive(parts, 1))
+    assert list(parts.supervisor.actors) == [f"{other}.1"]
+
+
+async def test_what_is_claimed_after_a_shutdown_is_stopped(parts: Parts) -> None:
+    """An answer to a claim may come after the word to stop: its agents never run."""
+    task_id = await parts.submit("hold")
+    parts.supervisor.shut_down()
+    parts.supervisor.wake()
+    await wait_until(lambda: parts.is_status(f"{task_id}.1", "failed"))
+    assert (await parts.agent(f"{task_id}.1")).reason == "shutdown"
+
+
+async def test_agent_that_nobody_runs_is_settled(parts: Parts) -> None:
+    """One that the server lists as ours without an actor is lost, and its task is retried."""
+    task_id = await parts.submit("hold")
+    claim = await parts.claim("hold")
+    assert claim.task_id == task_id
+    parts.supervisor.audit(await parts.membership.renew())
+    await wait_until(lambda: parts.is_status(f"{task_id}.1", "failed"))
+    assert (await parts.agent(f"{task_id}.1")).reason == "lost"
+    await wait_until(lambda: parts.is_status(f"{task_id}.2", "running"))
+    parts.supervisor.audit(await parts.membership.renew())
+    parts.supervisor.wake()
+    await anyio.wait_all_tasks_blocked()
+    assert (await parts.agent(f"{task_id}.2")).status == "running"
+
+
+async def test_lost_agent_stops_and_the_others_run_on(parts: Parts) -> None:
+    """Nothing is written of one that belongs to another owner."""
+    one, other = await parts.submit("hold"), await parts.submit("hold")
+    parts.supervisor.wake()
+    await wait_until(lambda: parts.is_status(f"{one}.1", "running"))
+    await wait_until(lambda: parts.is_status(f"{other}.1", "running"))
+    with capture_logs() as lines:
+        parts.supervisor.lose(f"{one}.1")
+        parts.supervisor.lose("nobody.1")
+        await wait_until(alive(parts, 1))
+    assert [line["agent_id"] for line in lines if line["event"] == "lease lost"] == [f"{one}.1"]
+    assert (await parts.agent(f"{one}.1")).status == "running"
+    parts.supervisor.audit(2)
+    await wait_until(lambda: parts.is_status(f"{one}.1", "failed"))
+
+
+async def test_broken_entry_in_a_queue_is_passed_over(parts: Parts) -> None:
+    """It is put aside with a warning, and what stands behind it runs."""
+    await parts.redis.zadd(parts.keys.queue("echo"), {"ghost": 0})
+    with capture_logs() as lines:
+        task_id = await parts.submit("echo")
+        parts.supervisor.wake()
+        await wait_until(lambda: parts.is_status(task_id, "completed"))
+    assert [line["key"] for line in lines if "skipped" in line["event"]] == ["ghost"]
+
+
+@pytest.mark.usefixtures("prefix")
+async def test_drain_ends_though_the_server_is_away(
+    own_server: StartServer, settings: LoadSettings
+) -> None:
+    """A claim whose answer never comes is given up when the last writes are."""
+    server = own_server()
+    async with open_parts(settings(url=server.url), *KINDS) as parts:
+        with anyio.fail_after(5):
+            async with anyio.create_task_group() as group:
+                group.start_soon(parts.supervisor.run)
+                await anyio.wait_all_tasks_blocked()
+                server.stop()
+                parts.supervisor.wake()
+                await wait_until(lambda: not parts.link.up)
+                parts.supervisor.drain()
+                parts.supervisor.shut_down()
+                parts.supervisor.abandon()
