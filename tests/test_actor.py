@@ -11,8 +11,8 @@ import pytest
 
 from musterd.actor import MAX_ERROR, Actor, Stop
 from musterd.jsons import MAX_BYTES, Json
+from musterd.moves import KillOrder, KillTarget
 from musterd.runtimes.base import AgentFailed, Context, ContextRejected
-from musterd.store import KillOrder, KillTarget
 from tests.checker.checking import checking
 from tests.service.parts import Parts, make_kind, open_parts
 from tests.support.fixtures import LoadSettings, StartServer

@@ -13,9 +13,10 @@ from musterd import scripts, valkey
 from musterd.committer import BATCH_STEPS, LANES, Call, Committer
 from musterd.errors import NotOwnerError
 from musterd.link import Link
+from musterd.moves import Claim, Ending, Offer
 from musterd.scripts import Reply, Step
 from musterd.states import Reason
-from musterd.store import Claim, Ending, Offer, Store
+from musterd.store import Store
 from musterd.submission import Submission
 from tests.checker.checking import checking
 from tests.support.fixtures import StartServer

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import pytest
 
 from musterd.link import Link
+from musterd.moves import Offer
 from musterd.recovery import PAGE, Recovery
 from musterd.runtimes.base import Context
-from musterd.store import Offer
 from tests.checker.checking import checking
 from tests.service.parts import Parts, make_kind, open_parts
 from tests.support.fixtures import LoadSettings

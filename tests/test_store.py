@@ -14,19 +14,9 @@ from musterd.errors import (
     NotOwnerError,
     UnknownKindError,
 )
+from musterd.moves import Claim, Claimed, Ended, Ending, KillOrder, KillOutcome, KillTarget, Offer
 from musterd.states import Reason
-from musterd.store import (
-    RENEWALS,
-    Claim,
-    Claimed,
-    Ended,
-    Ending,
-    KillOrder,
-    KillOutcome,
-    KillTarget,
-    Offer,
-    Store,
-)
+from musterd.store import RENEWALS, Store
 from musterd.submission import Submission
 from tests.support.world import KIND, Plain, World
 

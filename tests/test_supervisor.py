@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from musterd.jsons import Json
+from musterd.moves import KillOrder, KillTarget
 from musterd.runtimes.base import Context
-from musterd.store import KillOrder, KillTarget
 from musterd.supervisor import SLOW_LOOK
 from tests.checker.checking import checking
 from tests.service.parts import Parts, claiming, make_kind, open_parts

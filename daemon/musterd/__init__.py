@@ -26,7 +26,15 @@ _HOMES = {
     "agent": "musterd.functions",
 }
 
-__all__ = ["Client", "Context", "ContextRejected", "MusterdError", "Submission", "__version__", "agent"]
+__all__ = [
+    "Client",
+    "Context",
+    "ContextRejected",
+    "MusterdError",
+    "Submission",
+    "__version__",
+    "agent",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -16,15 +16,20 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from musterd import jsons
-from musterd.errors import MusterdError
+from musterd.errors import BrokenRecordError, MusterdError
 from musterd.jsons import Json
 from musterd.kinds import Kind
+from musterd.moves import Claim, Ended, Ending
 from musterd.runtimes.base import AgentFailed, Context, ContextRejected, encode_result
 from musterd.states import AgentState, Reason
-from musterd.store import Claim, Ending, Store
+from musterd.store import Store
 
 MAX_ERROR: Final = 4096
 """Characters of an error that are kept."""
+
+REPAIR_TRIES: Final = 60
+REPAIR_PAUSE: Final = 1.0
+"""How often, and how many seconds apart, an ending that met a broken key is written again."""
 
 log = structlog.get_logger()
 
@@ -50,7 +55,17 @@ class Actor:
         jitter: a number from 0 to 1; spreads retries.
     """
 
-    __slots__ = ("_cause", "_final", "_jitter", "_kind", "_scope", "_store", "claim", "context")
+    __slots__ = (
+        "_cause",
+        "_final",
+        "_jitter",
+        "_kind",
+        "_scope",
+        "_store",
+        "claim",
+        "context",
+        "unwritten",
+    )
 
     def __init__(
         self,
@@ -75,6 +90,7 @@ class Actor:
         self._kind = kind
         self._store = store
         self._jitter = jitter
+        self.unwritten = False
         self._cause: Stop | None = None
         self._scope: anyio.CancelScope | None = None
         self._final: anyio.CancelScope | None = None
@@ -99,7 +115,7 @@ class Actor:
             self._scope.cancel()
 
     def abandon(self) -> None:
-        """Give up the wait for the final write: the daemon ends while Valkey is away."""
+        """Give up the wait for a write: the daemon ends while Valkey is away."""
         if self._final is not None:
             self._final.cancel()
 
@@ -118,6 +134,7 @@ class Actor:
         with anyio.CancelScope(shield=True) as self._final:
             ready = await self._store.start(self.claim.agent_id, self.claim.token)
         if self._final.cancelled_caught:
+            self.unwritten = True
             return
         if not ready:
             self._cause = self._cause or Stop.KILL
@@ -165,9 +182,10 @@ class Actor:
 
     async def _finish(self, ending: Ending, began: float) -> None:
         with anyio.CancelScope(shield=True) as self._final:
-            ended = await self._store.finish(self.claim.agent_id, self.claim.token, ending)
+            ended = await self._write(ending)
         if self._final.cancelled_caught:
-            log.warning("ending not written, Valkey is away", status=ending.status)
+            self.unwritten = True
+            log.warning("ending not written", status=ending.status)
             return
         reason = Reason.KILLED if ended.agent == AgentState.KILLED else ending.reason
         log.info(
@@ -180,6 +198,21 @@ class Actor:
         )
 
 
+    async def _write(self, ending: Ending) -> Ended:
+        """Write the ending; where a key is broken there is time to repair it."""
+        tries_left = REPAIR_TRIES
+        while True:
+            try:
+                return await self._store.finish(self.claim.agent_id, self.claim.token, ending)
+            except BrokenRecordError as error:
+                if tries_left == REPAIR_TRIES:
+                    log.warning("ending waits for a repair", error=str(error))
+                elif not tries_left:
+                    raise
+                tries_left -= 1
+                await anyio.sleep(REPAIR_PAUSE)
+
+
 def describe(failure: BaseException) -> str:
     """What failed, in words for a record: an agent's own, or the exception's type and message."""
     if isinstance(failure, AgentFailed | ContextRejected):
@@ -187,9 +220,16 @@ def describe(failure: BaseException) -> str:
     elif isinstance(failure, BaseExceptionGroup):
         text = "; ".join(describe(part) for part in failure.exceptions)
     else:
-        text = f"{type(failure).__name__}: {failure}".removesuffix(": ")
+        text = f"{type(failure).__name__}: {_message(failure)}".removesuffix(": ")
     text = text.encode("utf-8", "replace").decode()  # no half of a surrogate pair in a record
     return text if len(text) <= MAX_ERROR else text[:MAX_ERROR] + "…"
+
+
+def _message(failure: BaseException) -> str:
+    try:
+        return str(failure)
+    except Exception:  # noqa: BLE001 - it is the agent's own code
+        return "its message cannot be read"
 
 
 def _read_context(text: str) -> Json:

@@ -2,9 +2,10 @@
 
 import contextlib
 import secrets
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import anyio
 
@@ -13,12 +14,13 @@ from musterd.direct import Direct
 from musterd.errors import MusterdError
 from musterd.jsons import Json
 from musterd.keys import Keys
+from musterd.moves import KillOrder, KillOutcome, KillTarget
 from musterd.reads import Reads
 from musterd.records import AgentRecord, Event, NodeRecord, TaskRecord
 from musterd.scripts import Caller
 from musterd.settings import Settings, load
 from musterd.states import AGENT_ENDED, TASK_ENDED
-from musterd.store import KillOrder, KillOutcome, KillTarget, Store
+from musterd.store import Store
 from musterd.submission import Submission
 
 CONNECTIONS: Final = 16
@@ -27,6 +29,8 @@ CONNECTIONS: Final = 16
 FIRST_LOOK: Final = 0.005
 LONGEST_LOOK: Final = 0.25
 """Seconds between two looks at a record that is waited for."""
+
+Value = TypeVar("Value")
 
 
 class Client:
@@ -110,6 +114,11 @@ class Client:
         with self._explained():
             return await self._reads.nodes()
 
+    async def read(self, look: Callable[[Reads], Awaitable[Value]]) -> Value:
+        """What `look` reads: for what goes beyond the methods here."""
+        with self._explained():
+            return await look(self._reads)
+
     async def kill(
         self, record_id: str, *, reason: str = "", grace: float | None = None, wait: bool = False
     ) -> KillOutcome:
@@ -155,6 +164,21 @@ class Client:
                 place = await eventlog.last_place(self._redis, self.keys)
             async for event in eventlog.read(self._redis, self.keys, place, follow=follow):
                 yield event
+
+    async def latest_events(self, count: int, after: str = eventlog.START) -> list[Event]:
+        """The newest events, at most so many and none up to the place `after`; oldest first."""
+        with self._explained():
+            return await eventlog.latest(self._redis, self.keys, count, after)
+
+    async def events_at(self, times: Iterable[datetime]) -> list[Event]:
+        """What was told in the milliseconds of these times: a record's times find its events."""
+        with self._explained():
+            return await eventlog.at(self._redis, self.keys, times)
+
+    async def hear(self, limit: float) -> bool:
+        """Whether something is told from now on within `limit` seconds; returns once it is."""
+        with self._explained():
+            return await eventlog.hear(self._redis, self.keys, limit)
 
     async def wait_for(
         self, record_id: str, limit: float | None = None

@@ -32,7 +32,8 @@ LANES: Final = 3
 
 BATCH_STEPS: Final = 128
 BATCH_ARGUMENTS: Final = 4096
-"""What one call may hold: it keeps the server from everybody else for a millisecond or two."""
+BATCH_CHARACTERS: Final = 1024 * 1024
+"""What one call may hold: it keeps the server from everybody else for a few milliseconds."""
 
 PUT_OFF: Final = 0.25
 """Seconds until a step that the server cannot take at the moment is sent again."""
@@ -93,10 +94,16 @@ class Committer:
 
     def _take(self) -> list[Item]:
         batch: list[Item] = []
-        arguments = 0
-        while self._waiting and len(batch) < BATCH_STEPS and arguments < BATCH_ARGUMENTS:
+        arguments = characters = 0
+        while (
+            self._waiting
+            and len(batch) < BATCH_STEPS
+            and arguments < BATCH_ARGUMENTS
+            and characters < BATCH_CHARACTERS
+        ):
             item = self._waiting.popleft()
             arguments += len(item[0])
+            characters += sum(len(part) for part in item[0] if isinstance(part, str))
             batch.append(item)
         return batch
 

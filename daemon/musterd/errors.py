@@ -167,6 +167,16 @@ class StateDirError(MusterdError):
         super().__init__(f"MUSTERD_STATE_DIR: {path}: {problem}")
 
 
+class UnwrittenError(MusterdError):
+    """A daemon ended while Valkey did not take the endings of its last agents."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(
+            f"the endings of {count} agents could not be written; "
+            "they are settled as lost when this daemon starts again, or by another one"
+        )
+
+
 class EventsTrimmedError(MusterdError):
     """Events after a reader's place are gone from the log."""
 

@@ -47,7 +47,7 @@ async def read(redis: Redis, keys: Keys, place: str, *, follow: bool) -> AsyncIt
 
 async def latest(redis: Redis, keys: Keys, count: int, after: str = START) -> list[Event]:
     """The newest events, at most so many and none up to the place `after`; oldest first."""
-    found = await redis.xrevrange(keys.events_log, min=f"({after}", count=count)
+    found: Any = await redis.xrevrange(keys.events_log, min=f"({after}", count=count)
     return list(_events(reversed(found)))
 
 

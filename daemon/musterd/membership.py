@@ -39,6 +39,7 @@ class Membership:
         self.state = "starting"
         self._store = store
         self._agents = agents
+        self._waits = False
         self._patience = settings.heartbeat_ttl + settings.heartbeat_interval
         self._lock = anyio.Lock()
         self._fields: dict[str, str | int] = {
@@ -101,5 +102,7 @@ class Membership:
             log.info("name taken over from a dead daemon", pid=taken.holder.pid)
             await self._store.register(self.node, self._now(), dead=taken.holder.epoch)
             return
-        log.info("waiting for the name, its holder is on another machine", host=taken.holder.host)
+        if not self._waits:
+            self._waits = True
+            log.info("waiting for the name, its holder cannot be seen", host=taken.holder.host)
         await anyio.sleep(LOOK)

@@ -5,8 +5,9 @@ from collections.abc import Awaitable, Callable
 from musterd.commands import Command, Drain, Kill, Pause, Ping, Resume, Spawn, Status
 from musterd.jsons import Json
 from musterd.membership import Membership
+from musterd.moves import KillOrder, KillTarget
 from musterd.reads import Reads
-from musterd.store import KillOrder, KillTarget, Store
+from musterd.store import Store
 from musterd.supervisor import Supervisor
 
 Result = dict[str, Json]

@@ -1,7 +1,8 @@
 """Looking at the state: records by id, and by status from the index sets. Writes nothing."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, NamedTuple
 
 from redis.asyncio import Redis
 
@@ -9,7 +10,39 @@ from musterd import ids
 from musterd.errors import NotFoundError
 from musterd.keys import Keys
 from musterd.records import AgentRecord, NodeRecord, TaskRecord
-from musterd.states import TASK_LIVE
+from musterd.states import AGENT_ENDED, TASK_LIVE, AgentState, TaskState
+
+_OUTLINE: Final = ("agentId", "taskId", "status", "kind", "node", "attempt", "reason", "error")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Counts:
+    """How many there are, as of one moment.
+
+    Attributes:
+        now: the moment by the server's clock, ms since 1970.
+        tasks: by status.
+        agents: by status.
+        ended: agents that ended within the window that was asked for, by status.
+        queues: due tasks by kind, of the kinds that some daemon has offered.
+        scheduled: pending tasks that are not due yet.
+        queued: how often a task was put in a queue since the prefix was first used.
+    """
+
+    now: float
+    tasks: dict[str, int]
+    agents: dict[str, int]
+    ended: dict[str, int]
+    queues: dict[str, int]
+    scheduled: int
+    queued: int
+
+
+class Entry(NamedTuple):
+    """An agent in the index of its status, and since when: ms by the server's clock."""
+
+    agent_id: str
+    since: float
 
 
 class Reads:
@@ -54,6 +87,72 @@ class Reads:
                 pipe.zrange(self._keys.tasks(status), 0, -1)
             found = await pipe.execute()
         return [task_id for part in found for task_id in part]
+
+    async def counts(self, window: float) -> Counts:
+        """The sizes of all indexes and queues; `window` is in seconds before now.
+
+        Its cost does not depend on how many tasks there are, but for a logarithm.
+        """
+        async with self._redis.pipeline(transaction=False) as pipe:
+            pipe.time()
+            pipe.hkeys(self._keys.kinds)
+            (seconds, microseconds), kinds = await pipe.execute()
+        now = seconds * 1000 + microseconds // 1000
+        ended = sorted(AGENT_ENDED)
+        async with self._redis.pipeline(transaction=True) as pipe:
+            pipe.zcard(self._keys.scheduled)
+            pipe.get(self._keys.sequence)
+            for index in map(self._keys.tasks, TaskState):
+                pipe.zcard(index)
+            for index in map(self._keys.agents, AgentState):
+                pipe.zcard(index)
+            for index in map(self._keys.agents, ended):
+                pipe.zcount(index, now - window * 1000, "+inf")
+            for queue in map(self._keys.queue, kinds):
+                pipe.zcard(queue)
+            scheduled, queued, *sizes = await pipe.execute()
+        size = iter(sizes)
+        return Counts(
+            now=now,
+            scheduled=scheduled,
+            queued=int(queued or 0),
+            tasks={status: next(size) for status in TaskState},
+            agents={status: next(size) for status in AgentState},
+            ended={status: next(size) for status in ended},
+            queues={kind: next(size) for kind in kinds},
+        )
+
+    async def entries(
+        self, status: str, first: int, count: int, *, newest_first: bool
+    ) -> list[Entry]:
+        """A part of the index of agents of one status, by the time of their last change."""
+        found: Any = await self._redis.zrange(
+            self._keys.agents(status), first, first + count - 1, desc=newest_first, withscores=True
+        )
+        return [Entry(agent_id, since) for agent_id, since in found]
+
+    async def outlines(self, agent_ids: Sequence[str]) -> dict[str, AgentRecord]:
+        """The agents of these ids without what can be large or is a time; the gone left out."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for agent_id in agent_ids:
+                pipe.hmget(self._keys.agent(agent_id), _OUTLINE)
+            found = await pipe.execute()
+        fields = [dict(zip(_OUTLINE, values, strict=True)) for values in found]
+        there = [
+            {name: text for name, text in given.items() if text is not None} for given in fields
+        ]
+        return {
+            agent_id: AgentRecord.read(given)
+            for agent_id, given in zip(agent_ids, there, strict=True)
+            if given
+        }
+
+    async def kills_asked(self, agent_ids: Sequence[str]) -> set[str]:
+        """Those of the agents whose kill was asked for and is not yet carried out."""
+        if not agent_ids:
+            return set()
+        found: Any = await self._redis.hmget(self._keys.kills, list(agent_ids))
+        return {agent_id for agent_id, kill in zip(agent_ids, found, strict=True) if kill}
 
     async def _page(
         self, index: str, key_of: Callable[[str], str], limit: int

@@ -13,14 +13,14 @@ from typing import Final
 
 import anyio
 import structlog
-from anyio.abc import TaskGroup
+from anyio.abc import TaskGroup, TaskStatus
 from redis.asyncio import Redis
 
 from musterd import __version__, ids, scripts, valkey
 from musterd.committer import LANES, Committer
 from musterd.control import HANDLERS, Control
 from musterd.embedded import EmbeddedValkey
-from musterd.errors import MusterdError, RefusedError
+from musterd.errors import MusterdError, RefusedError, UnwrittenError
 from musterd.heartbeat import Heartbeat
 from musterd.keys import Keys
 from musterd.kinds import Kind, load_kinds
@@ -51,7 +51,8 @@ async def run(settings: Settings) -> None:
     """Run the daemon until it is told to stop; what is left to do then is exit 0.
 
     Raises:
-        MusterdError: it cannot start, or another daemon has its name by now.
+        MusterdError: it cannot start, another daemon has its name by now, or it had to leave
+            without writing how agents ended.
     """
     kinds = load_kinds(settings.agents, settings.state_dir / "results" / settings.node)
     if not settings.embedded:
@@ -108,13 +109,13 @@ class Daemon:
         """Start, serve, and stop in the reverse order.
 
         Raises:
-            MusterdError: it cannot start, or another daemon has its name by now.
+            MusterdError: see `run` above.
         """
         become_subreaper()
         _raise_file_limit()
         failure: MusterdError | None = None
         async with anyio.create_task_group() as signals:
-            signals.start_soon(self._watch_signals)
+            await signals.start(self._watch_signals)
             try:
                 await self._live()
             except* MusterdError as group:
@@ -122,6 +123,8 @@ class Daemon:
             signals.cancel_scope.cancel()
         if failure is not None:
             raise failure
+        if self._supervisor.unwritten:
+            raise UnwrittenError(self._supervisor.unwritten)
         log.info("stopped")
 
     async def _live(self) -> None:
@@ -208,9 +211,10 @@ class Daemon:
         log.error("left with agents that do not stop", agents=sorted(self._supervisor.actors))
         os._exit(1)
 
-    async def _watch_signals(self) -> None:
+    async def _watch_signals(self, *, task_status: TaskStatus[None]) -> None:
         try:
             with anyio.open_signal_receiver(*STOPPING) as received:
+                task_status.started()
                 async for number in received:
                     log.info("signal", name=number.name)
                     if not self._draining.is_set():

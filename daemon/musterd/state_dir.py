@@ -15,7 +15,7 @@ from pathlib import Path
 from musterd.errors import StateDirError
 from musterd.settings import runtime_dir
 
-_MAX_SOCKET_PATH = 107
+MAX_SOCKET_PATH = 107
 """Bytes that the kernel takes."""
 
 
@@ -102,7 +102,7 @@ def choose_socket(folder: Path) -> Path:
 
 
 def _fits(path: Path) -> bool:
-    return len(os.fsencode(path)) <= _MAX_SOCKET_PATH
+    return len(os.fsencode(path)) <= MAX_SOCKET_PATH
 
 
 def remove_socket(folder: Path) -> None:

@@ -4,7 +4,6 @@ A method returns what the step answered, or raises the error that names what ref
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NoReturn, Protocol
 
@@ -22,8 +21,17 @@ from musterd.errors import (
     UnknownKindError,
 )
 from musterd.jsons import Json
+from musterd.moves import (
+    Claim,
+    Claimed,
+    Ended,
+    Ending,
+    KillOrder,
+    KillOutcome,
+    KillTarget,
+    Offer,
+)
 from musterd.scripts import Reply, Step
-from musterd.states import Reason
 from musterd.submission import Submission, seconds_text
 
 
@@ -44,88 +52,6 @@ RENEWALS: Final = 500
 
 PAGE: Final = 256
 """Orphans, or entries to trim, handled by one step."""
-
-
-@dataclass(frozen=True, slots=True)
-class Offer:
-    """What a claim wants of one kind."""
-
-    kind: str
-    room: int
-    max_attempts: int
-    timeout: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """A task that has become ours, and its agent."""
-
-    agent_id: str
-    token: str
-    task_id: str
-    kind: str
-    attempt: int
-    max_attempts: int
-    timeout: float | None
-    context_json: str
-
-
-@dataclass(frozen=True, slots=True)
-class Claimed:
-    """The answer to a claim. `due` is seconds until a scheduled task is, None if there is none."""
-
-    claims: list[Claim]
-    due: float | None
-    broken: list[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Ending:
-    """How an agent ended. `result` is JSON text."""
-
-    status: str
-    reason: Reason | None = None
-    error: str | None = None
-    result: str | None = None
-    retry_delay: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """What the server made of an ending: a kill that came first turns it into `killed`.
-
-    `task` is the task's status afterwards: `pending` for a retry, empty if its record is gone.
-    """
-
-    agent: str
-    task: str
-
-
-@dataclass(frozen=True, slots=True)
-class KillTarget:
-    """What a kill is aimed at; only if it is of this `kind`, where one is given."""
-
-    what: str
-    record_id: str
-    kind: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class KillOrder:
-    """Why, by whom, and how long the agent may take to stop: seconds, None for the daemon's own."""
-
-    reason: str = ""
-    by: str = ""
-    grace: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class KillOutcome:
-    """`requested` of a live agent on a node; `failed`, it waited; `ended` before; `other` kind."""
-
-    outcome: str
-    record_id: str = ""
-    node: str = ""
 
 
 class Store:

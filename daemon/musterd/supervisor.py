@@ -15,8 +15,9 @@ from musterd.actor import Actor, Stop
 from musterd.errors import MusterdError
 from musterd.jsons import Json
 from musterd.kinds import Kind
+from musterd.moves import Claim, Offer
 from musterd.settings import Settings
-from musterd.store import Claim, Offer, Store
+from musterd.store import Store
 
 SLOW_LOOK: Final = 1.0
 """Seconds after which the queues are looked at without having been told; a safety net."""
@@ -43,6 +44,7 @@ class Supervisor:
         self.actors: dict[str, Actor] = {}
         self.paused = False
         self.draining = False
+        self.unwritten = 0
         self._store = store
         self._kinds = kinds
         self._alive = dict.fromkeys(kinds, 0)
@@ -179,6 +181,7 @@ class Supervisor:
         try:
             await actor.run()
         finally:
+            self.unwritten += actor.unwritten
             del self.actors[actor.claim.agent_id]
             self._alive[actor.claim.kind] -= 1
             self._bell.set()

@@ -14,9 +14,10 @@ import pytest
 from musterd import __main__, ids, valkey
 from musterd.client import Client
 from musterd.direct import Direct
+from musterd.moves import Claim, Ending, Offer
 from musterd.scripts import Caller
 from musterd.settings import load
-from musterd.store import Claim, Ending, Offer, Store
+from musterd.store import Store
 from tests.support.server import Server
 
 Value = TypeVar("Value")

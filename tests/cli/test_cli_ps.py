@@ -2,8 +2,8 @@
 
 import pytest
 
+from musterd.moves import Ending
 from musterd.states import Reason
-from musterd.store import Ending
 from tests.cli.conftest import NODE, Cli, Hand, as_daemon
 
 pytestmark = pytest.mark.leaves_work("what is shown")

@@ -10,7 +10,19 @@ import pytest
 from musterd import __version__
 from tests.cli.conftest import Cli, Program, as_client
 
-COMMANDS = ["run", "submit", "kill", "ps", "show", "events", "pause", "resume", "drain", "demo"]
+COMMANDS = [
+    "run",
+    "submit",
+    "kill",
+    "ps",
+    "show",
+    "events",
+    "pause",
+    "resume",
+    "drain",
+    "doctor",
+    "demo",
+]
 
 
 def test_help_lists_every_command(cli: Cli) -> None:

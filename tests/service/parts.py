@@ -14,13 +14,14 @@ from musterd.keys import Keys
 from musterd.kinds import Kind
 from musterd.link import Link
 from musterd.membership import Membership
+from musterd.moves import Claim, KillOrder, Offer
 from musterd.reads import Reads
 from musterd.records import AgentRecord, TaskRecord
 from musterd.runtimes.base import Context
 from musterd.runtimes.coroutine import CoroutineRuntime
 from musterd.scripts import Caller
 from musterd.settings import Settings
-from musterd.store import Claim, KillOrder, Offer, Store
+from musterd.store import Store
 from musterd.submission import Submission
 from musterd.supervisor import Supervisor
 

@@ -1,10 +1,12 @@
 """Many agents at once: nothing lost, nothing twice, and nothing left over."""
 
+from typing import Any
+
 from musterd.submission import Submission
 from tests.service.scene import Scene
 from tests.support.wait import wait_until
 
-KEPT = {"MUSTERD_EVENT_LOG_LENGTH": "1000000"}
+KEPT: dict[str, Any] = {"MUSTERD_EVENT_LOG_LENGTH": "1000000"}
 
 
 async def check_all_completed(scene: Scene, count: int) -> None:

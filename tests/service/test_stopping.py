@@ -152,14 +152,14 @@ async def test_daemon_waits_for_valkey_and_can_be_stopped_meanwhile(
 
 
 async def test_sigterm_while_valkey_is_away(open_own: OpenOwn) -> None:
-    """The daemon waits for its last writes as long as the deadlines say, and then ends."""
+    """It waits for its last writes as long as the deadlines say, and then ends with exit 1."""
     async with open_own() as scene:
         daemon = await scene.daemon(MUSTERD_DRAIN_TIMEOUT="0.2", MUSTERD_KILL_GRACE="0.2")
         agent_id = await scene.start("family", str(scene.folder))
         pid = await wait_until(lambda: scene.pid("child"))
         scene.server.stop()
         daemon.sigterm()
-        assert await daemon.wait_exit(20) == 0
+        assert await daemon.wait_exit(20) == 1
         assert "Traceback" not in daemon.log_text()
         assert procfs.stat(pid) is None
         # Nobody could be told; who comes next under this name settles it.

@@ -7,7 +7,6 @@ import redis
 from musterd.keys import Keys
 from musterd.states import AGENT_ENDED, AGENT_LIVE, TASK_ENDED, TASK_LIVE
 
-
 _NO_TTL = -1
 """What TTL answers for a key that lasts; a key that has just expired answers -2."""
 

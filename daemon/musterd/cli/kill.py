@@ -15,7 +15,7 @@ from musterd.states import TASK_LIVE
 
 if TYPE_CHECKING:
     from musterd.client import Client
-    from musterd.store import KillOutcome
+    from musterd.moves import KillOutcome
 
 _ALL = 1_000_000_000
 

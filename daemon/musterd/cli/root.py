@@ -18,6 +18,7 @@ _HOMES: Final = {
     "pause": "musterd.cli.control",
     "resume": "musterd.cli.control",
     "drain": "musterd.cli.control",
+    "doctor": "musterd.cli.doctor",
     "demo": "musterd.cli.demo",
 }
 

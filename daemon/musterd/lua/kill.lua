@@ -22,6 +22,7 @@ local function kill_ended(record, by)
 end
 
 local function kill_live(agent, why, by, grace)
+  expect_voice(KILL_BELL .. agent.node)
   if redis.call('HEXISTS', KILLS, agent.id) == 0 then
     local request = '{"at":"' .. NOW_ISO .. '"'
       .. (by ~= '' and ',"by":' .. cjson.encode(by) or '')

@@ -56,7 +56,16 @@ local function whole(text)
   return text and #text < 16 and string.find(text, '^%d+$') and tonumber(text) or nil
 end
 
+-- A right that is missing shows only at the command that lacks it, which is after the first write.
+local function expect_voice(channel)
+  if not redis.acl_check_cmd('PUBLISH', channel, '') then
+    refuse('broken', channel, 'this user may not publish there')
+  end
+end
+
 local function expect_structure()
+  expect_voice(EVENTS)
+  expect_voice(WAKE)
   for status in pairs(TASK_STEPS) do expect(TASKS .. status, 'zset') end
   for status in pairs(AGENT_STEPS) do expect(AGENTS .. status, 'zset') end
   expect(SCHEDULED, 'zset')
