@@ -197,7 +197,6 @@ class Actor:
             **_since(began),
         )
 
-
     async def _write(self, ending: Ending) -> Ended:
         """Write the ending; where a key is broken there is time to repair it."""
         tries_left = REPAIR_TRIES

@@ -1,8 +1,8 @@
 """Processes that outlived their daemon: agents of an earlier life of this node, found and ended.
 
-They are known by the exact MUSTERD_OWNER in their environment, never by a name: a daemon of the same
-name may be alive on another server. What shares a session with one of them, but has cleared its
-environment, is taken along.
+They are known by the exact MUSTERD_OWNER in their environment, never by a name: a daemon of the
+same name may be alive on another server. What shares a session with one of them, but has cleared
+its environment, is taken along.
 """
 
 import contextlib
