@@ -1,5 +1,7 @@
 """Reading the event log: every event once, or told that some are gone."""
 
+from datetime import UTC, datetime
+
 import anyio
 import pytest
 from redis.asyncio import Redis
@@ -156,3 +158,40 @@ async def tell_when_waited_for(redis: Redis, keys: Keys) -> None:
     """Append an event as soon as somebody waits for it."""
     await wait_until(lambda: waits(redis))
     await tell(redis, keys, "b")
+
+
+async def test_latest(redis: Redis, keys: Keys) -> None:
+    """The newest, oldest first; none that was seen before."""
+    places = await tell(redis, keys, "a", "b", "c", "d")
+    assert [event.type for event in await eventlog.latest(redis, keys, 2)] == ["c", "d"]
+    assert [event.type for event in await eventlog.latest(redis, keys, 9, places[1])] == ["c", "d"]
+    assert await eventlog.latest(redis, keys, 9, places[-1]) == []
+
+
+async def test_at_times(redis: Redis, keys: Keys) -> None:
+    """What was told in some milliseconds, each once and in order; nothing of those beside them."""
+    for place in ("1000-0", "1001-0", "1001-1", "1002-0", "2000-0"):
+        await redis.xadd(keys.events_log, {"event": f'{{"type":"{place}"}}'}, id=place)
+    times = [datetime.fromtimestamp(at, UTC) for at in (2.0, 1.001, 1.001)]
+    found = [event.type for event in await eventlog.at(redis, keys, times)]
+    assert found == ["1001-0", "1001-1", "2000-0"]
+    assert await eventlog.at(redis, keys, []) == []
+
+
+async def test_hear(redis: Redis, keys: Keys) -> None:
+    """True as soon as something is told, false after a time without."""
+    await tell(redis, keys, "before")
+    assert not await eventlog.hear(redis, keys, 0.01)
+    heard = []
+
+    async def listen() -> None:
+        heard.append(await eventlog.hear(redis, keys, 3))
+
+    async def is_blocked() -> bool:
+        return int((await redis.info("clients"))["blocked_clients"]) > 0
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(listen)
+        await wait_until(is_blocked)
+        await tell(redis, keys, "now")
+    assert heard == [True]

@@ -15,6 +15,7 @@ COMMANDS = [
     "submit",
     "kill",
     "ps",
+    "top",
     "show",
     "events",
     "pause",

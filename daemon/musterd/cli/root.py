@@ -13,6 +13,7 @@ _HOMES: Final = {
     "submit": "musterd.cli.submit",
     "kill": "musterd.cli.kill",
     "ps": "musterd.cli.ps",
+    "top": "musterd.cli.top",
     "show": "musterd.cli.show",
     "events": "musterd.cli.events",
     "pause": "musterd.cli.control",
