@@ -235,7 +235,9 @@ async def test_lost_agent_writes_nothing(parts: Parts) -> None:
 
     await run_until_started(parts, actor, stop)
     assert await ending(parts, actor) == ("running", None, "executing", None)
-    await parts.store.settle([actor.claim.agent_id], parts.settings.node, work_ended=True, own=True)
+    await parts.store.settle(
+        [actor.claim.agent_id], parts.settings.node, ended=[parts.owner.rpartition("/")[2]]
+    )
 
 
 async def test_kill_that_is_recorded_wins_over_a_shutdown(parts: Parts) -> None:
@@ -316,7 +318,9 @@ async def test_superseded_agent_runs_nothing(parts: Parts) -> None:
         ran.append(True)
 
     actor = await make_actor(parts, body)
-    await parts.store.settle([actor.claim.agent_id], parts.settings.node, work_ended=True, own=True)
+    await parts.store.settle(
+        [actor.claim.agent_id], parts.settings.node, ended=[parts.owner.rpartition("/")[2]]
+    )
     await actor.run()
     assert await ending(parts, actor) == ("failed", "lost", "failed", "lost")
     assert not ran

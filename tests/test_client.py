@@ -15,6 +15,7 @@ from musterd.errors import (
     NotFoundError,
     UnreachableError,
 )
+from musterd.moves import KillOutcome
 from musterd.records import AgentRecord, Event, TaskRecord
 from musterd.submission import Submission
 from tests.support.fixtures import LoadSettings, StartServer
@@ -111,13 +112,15 @@ async def test_kill(client: Client, world: World) -> None:
 
 
 async def test_kill_all(client: Client, world: World) -> None:
-    """Or all of a kind; how many were met."""
+    """Or all of a kind; what was met, and for a live one the grace that was asked for."""
     await world.running("live")
     for number in range(3):
         await client.submit("other", task_id=f"o{number}")
-    assert await client.kill_all("other", reason="enough") == 3
-    assert await client.kill_all() == 1
-    assert await client.kill_all("nobody") == 0
+    dead = await client.kill_all("other", reason="enough")
+    assert sorted(dead, key=str) == [KillOutcome("failed", f"o{number}") for number in range(3)]
+    assert await client.kill_all(grace=2.5) == [KillOutcome("requested", "live.1", "n1")]
+    assert '"grace":2.5' in await world.redis.hget(client.keys.kills, "live.1")
+    assert await client.kill_all("nobody") == []
 
 
 async def test_kill_and_wait(client: Client, world: World) -> None:
@@ -136,6 +139,24 @@ async def test_kill_and_wait(client: Client, world: World) -> None:
         await world.finish(agent_id, token)
         with anyio.fail_after(2):
             await returned.wait()
+
+
+async def test_kill_and_wait_for_what_is_trimmed(client: Client, world: World) -> None:
+    """A record that goes before it was seen to end was that of a dead one: no error."""
+    agent_id, token = await world.running()
+    async with anyio.create_task_group() as tasks:
+
+        async def kill() -> None:
+            outcome = await client.kill("t", wait=True)
+            assert outcome == KillOutcome("requested", agent_id, "n1")
+
+        tasks.start_soon(kill)
+        await wait_until(lambda: world.redis.hlen(client.keys.kills))
+        async with world.redis.pipeline(transaction=True) as pipe:
+            pipe.delete(client.keys.task("t"))
+            pipe.zrem(client.keys.tasks("executing"), "t")
+            await pipe.execute()
+    await world.finish(agent_id, token)
 
 
 async def test_wait_for_the_end(client: Client, world: World) -> None:

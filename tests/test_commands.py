@@ -7,6 +7,7 @@ import pytest
 
 from musterd.commands import (
     COMMANDS,
+    SHOWN,
     BadCommandError,
     Drain,
     Kill,
@@ -263,6 +264,25 @@ def test_refusal_keeps_the_fields() -> None:
     assert refused(message).fields == message
     message = KILL | SHARED | {"taskId": "t"}
     assert refused(message).fields == message
+
+
+@pytest.mark.parametrize(
+    ("message", "beginning", "end"),
+    [
+        ({"command": "ping", "x" * 900_000: 1}, "xxx", "Extra inputs are not permitted"),
+        ({"command": "ping", "x" * 900_000: None}, "xxx", "must not be null; leave it out"),
+        ('{"command":"ping","id":' + "9" * 900_000 + ".0}", "not JSON: 999", "too large a number"),
+        ({"command": "ping", "replyTo": "x" * 900_000}, "replyTo: ", "at most 1000 characters"),
+        ({"command": "x" * 900_000}, "command must be one of", "status"),
+        ({"command": "kill", "taskId": "x" * 900_000}, "taskId", "characters"),
+    ],
+)
+def test_refusal_is_short(message: Any, beginning: str, end: str) -> None:
+    """Whatever is long in the message, the sentence tells what is wrong and stays a sentence."""
+    problem = str(refused(message))
+    assert len(problem) <= SHOWN + 1
+    assert problem.startswith(beginning)
+    assert end in problem
 
 
 def test_deepest_context_is_accepted() -> None:

@@ -8,6 +8,7 @@ from typing import TypeAlias
 import anyio
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from musterd import scripts, valkey
 from musterd.committer import BATCH_STEPS, LANES, Call, Committer
@@ -154,8 +155,8 @@ async def test_step_that_must_wait_holds_up_no_other(own_server: StartServer, pr
         async def submit(committer: Committer, task_id: str) -> None:
             answers.append(await committer.commit(submission(task_id)))
 
-        call = partial(scripts.call, redis, world.caller)
-        async with running(call) as committer, anyio.create_task_group() as actors:
+        call, link = partial(scripts.call, redis, world.caller), Link("the server")
+        async with running(call, link) as committer, anyio.create_task_group() as actors:
             before = await calls(redis)
             for number in range(3 * LANES):
                 actors.start_soon(submit, committer, f"t{number}")
@@ -163,10 +164,31 @@ async def test_step_that_must_wait_holds_up_no_other(own_server: StartServer, pr
                 with anyio.fail_after(2):
                     assert await committer.commit(("renew", agent_id)) == ["ok", []]
             assert answers == []
+            assert not link.serving
             assert await calls(redis) - before < 20 * LANES
             await redis.config_set("maxmemory", "0")
         assert answers == [["ok", 1]] * 3 * LANES
+        assert link.serving
         await world.check()
+
+
+async def test_steps_that_wait_are_in_the_log(own_server: StartServer, prefix: str) -> None:
+    """Once with the server's reason, once when the last of them is taken, however many wait."""
+    with capture_logs() as lines:
+        async with Redis.from_url(own_server().url, decode_responses=True) as redis:
+            world = World(redis, prefix)
+            agent_id, _ = await world.running()
+            await redis.config_set("maxmemory", "1")
+            call, link = partial(scripts.call, redis, world.caller), Link("the server")
+            async with running(call, link) as committer, anyio.create_task_group() as actors:
+                for number in range(3):
+                    actors.start_soon(committer.commit, submission(f"t{number}"))
+                await wait_until(lambda: len(committer._late) == 3)
+                assert await committer.commit(("renew", agent_id)) == ["ok", []]
+                assert len(lines) == 1
+                await redis.config_set("maxmemory", "0")
+    assert [line["event"] for line in lines] == ["steps wait", "steps go on"]
+    assert lines[0]["why"].startswith("OOM")
 
 
 class Lives:

@@ -142,6 +142,22 @@ def test_what_cannot_be_found_is_told(
     assert problem in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("source", "hint"),
+    [
+        ("my/agents.py", "give its import path, my.agents"),
+        ("./my/agents.py:check", "give its import path, my.agents:check"),
+        ("/srv/agents.py", "give a module's import path, such as my.agents"),
+        ("my-agents.py", "give a module's import path, such as my.agents"),
+    ],
+)
+def test_a_file_instead_of_a_module(source: str, hint: str) -> None:
+    """Who names a file is told the import path, where there is one."""
+    with pytest.raises(KindError) as caught:
+        find(source)
+    assert str(caught.value).endswith(f"; {hint}")
+
+
 @pytest.mark.parametrize("name", ["no_such_module", "", ".relative", "a b", "os.path.x"])
 def test_a_module_that_is_not_there(name: str) -> None:
     """Whatever is given as a name, the error is ours."""

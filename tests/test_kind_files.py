@@ -57,7 +57,18 @@ def test_every_key(tmp_path: Path) -> None:
         ("[agent.x]\ncommand = []", "line 1: agent: there is no such key"),
         ("[agents.x]", "line 1: agents.x.command: is missing"),
         ("[agents.x", "not TOML: Expected ']'"),
-        ("\n[agents.x]\ncommand = 'ls'", "line 3: agents.x.command: Input should be a valid list"),
+        (
+            "\n[agents.x]\ncommand = 'bash \"a b\"'",
+            'line 3: agents.x.command: give a list, ["bash", "a b"]',
+        ),
+        ("[agents.x]\ncommand = 'it\\'s'", "not TOML"),
+        ('[agents.x]\ncommand = "it\'s"', 'line 2: agents.x.command: give a list, ["it\'s"]'),
+        ("[agents.x]\ncommand = 5", "line 2: agents.x.command: Input should be a valid list"),
+        ('[agents.x]\ncommand = ["sleep", 5]', 'line 2: agents.x.command.1: give text, "5"'),
+        (
+            '[agents.x]\ncommand = ["a"]\nenvironment = {A = true}',
+            'line 3: agents.x.environment.A: give text, "true"',
+        ),
         ("[agents.x]\ncommand = []", "line 2: agents.x.command: List should have at least 1 item"),
         ('[agents.x]\ncommand = ["a\\u0000b"]', "line 2: agents.x.command.0: must not hold a zero"),
         (

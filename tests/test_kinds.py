@@ -11,7 +11,7 @@ from musterd.errors import KindError
 from musterd.kinds import Kind, load_kinds
 from musterd.runtimes.coroutine import CoroutineRuntime
 from musterd.runtimes.process import ProcessRuntime
-from tests.support.contexts import make_context
+from tests.support.contexts import make_context, run_for_value
 
 MODULE = """
 import os
@@ -79,7 +79,7 @@ async def test_each_kind_runs() -> None:
     """Three ways to say it, one way to run it."""
     kinds = load("agents.toml", "my_agents")
     results = {
-        name: await kind.runtime.run(make_context(context=7, kind=name))
+        name: await run_for_value(kind.runtime, make_context(context=7, kind=name))
         for name, kind in kinds.items()
     }
     assert results["command"] == 7

@@ -1,4 +1,4 @@
-"""The link: said once when it is lost, once when it is back."""
+"""The link: said once when it is lost, once when it is back; and for how long it has held."""
 
 from collections.abc import Iterator
 
@@ -62,4 +62,55 @@ def test_outage_is_told_once_and_starts_the_count_again(
             "log_level": "warning",
         },
         {"event": "valkey back", "server": "valkey://v", "outage": 4.0, "log_level": "info"},
+    ]
+
+
+def test_another_life_of_the_server_starts_the_count_again(
+    clock: Clock, logged: list[dict[str, object]]
+) -> None:
+    """It was away, though no call of ours has failed; nothing is to be said about that."""
+    link = Link("v", clock.read)
+    link.seen("one")
+    clock.now += 5
+    link.seen("one")
+    assert link.unbroken() == 5
+    link.seen("two")
+    assert (link.up, link.unbroken()) == (True, 0)
+    clock.now += 1
+    link.seen("two")
+    assert link.unbroken() == 1
+    assert logged == []
+
+
+def test_doubt_starts_the_count_again(clock: Clock) -> None:
+    """Another connection was lost, say; during an outage it adds nothing."""
+    link = Link("v", clock.read)
+    clock.now += 5
+    link.interrupted()
+    clock.now += 1
+    assert (link.up, link.unbroken()) == (True, 1)
+    link.failed(ConnectionError("gone"))
+    clock.now += 1
+    link.interrupted()
+    with capture_logs() as lines:
+        link.answered()
+    assert lines[0]["outage"] == 1
+
+
+def test_steps_that_wait_are_told_once(clock: Clock, logged: list[dict[str, object]]) -> None:
+    """The server answers and does not serve: nobody may rely on leases meanwhile."""
+    link = Link("v", clock.read)
+    clock.now += 5
+    for _ in range(3):
+        link.refused("OOM no memory")
+        link.answered()
+        assert (link.up, link.serving, link.unbroken()) == (True, False, 0)
+        clock.now += 1
+    link.taken()
+    link.taken()
+    clock.now += 2
+    assert (link.serving, link.unbroken()) == (True, 2)
+    assert logged == [
+        {"event": "steps wait", "server": "v", "why": "OOM no memory", "log_level": "warning"},
+        {"event": "steps go on", "server": "v", "waited": 3.0, "log_level": "info"},
     ]

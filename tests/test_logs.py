@@ -30,6 +30,7 @@ def _restore() -> Iterator[None]:
     root = logging.getLogger()
     before = root.handlers[:]
     yield
+    logs.flush()
     root.handlers = before
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
@@ -37,6 +38,7 @@ def _restore() -> Iterator[None]:
 
 def lines(capfd: pytest.CaptureFixture[str]) -> list[dict[str, object]]:
     """What was logged as JSON; nothing went to standard output."""
+    logs.flush()
     out, err = capfd.readouterr()
     assert out == ""
     return [json.loads(line) for line in err.splitlines()]
@@ -131,6 +133,7 @@ def test_console_line(capfd: pytest.CaptureFixture[str]) -> None:
     """For people: time of day, level, event, values; off a terminal without colours."""
     logs.configure("info", "console")
     structlog.get_logger().info("agent running", agentId="t1.1")
+    logs.flush()
     _, err = capfd.readouterr()
     assert re.fullmatch(r"\d\d:\d\d:\d\d \[info +\] agent running +agentId=t1\.1\n", err)
 
@@ -139,6 +142,7 @@ def test_console_keeps_a_record_on_its_line(capfd: pytest.CaptureFixture[str]) -
     """What an agent wrote cannot end the line, nor reach the terminal as a command."""
     logs.configure("info", "console")
     structlog.get_logger().info("a\nb\x1b[2J", value="\x1b]0;x\x07 \x9b", nested={"x": "\x1b"})
+    logs.flush()
     _, err = capfd.readouterr()
     assert err.count("\n") == 1
     assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", err)
@@ -194,4 +198,55 @@ def test_half_a_surrogate(capfd: pytest.CaptureFixture[str]) -> None:
     for log_format in ("json", "console"):
         logs.configure("info", log_format)
         structlog.get_logger().info("read", path=os.fsdecode(b"\xff"))
+    logs.flush()
     assert "\\udcff" in capfd.readouterr().err
+
+
+LOG_MUCH = """
+import structlog, sys
+from musterd import logs
+logs.configure("info", "json")
+for number in range(3000):
+    structlog.get_logger().info("x" * 100, number=number)
+print("done", flush=True)
+sys.exit(7)
+"""
+
+
+def test_reader_that_stalls() -> None:
+    """It holds up no log call, and the exit for about a second."""
+    reader, writer = os.pipe()
+    command = [sys.executable, "-c", LOG_MUCH]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=writer) as process:
+        os.close(writer)
+        assert process.stdout is not None
+        assert process.stdout.read() == b"done\n"
+        assert process.wait(3) == 7
+    os.close(reader)
+
+
+def test_exit_writes_what_waits() -> None:
+    """The last lines of a process that ends are not lost."""
+    command = [sys.executable, "-c", LOG_MUCH]
+    done = subprocess.run(command, capture_output=True, check=False)
+    assert done.returncode == 7
+    assert [json.loads(line)["number"] for line in done.stderr.splitlines()] == list(range(3000))
+
+
+def test_forked_child_logs() -> None:
+    """A child that was forked in the middle of a burst logs too, and ends."""
+    script = """
+import os, structlog
+from musterd import logs
+logs.configure("info", "json")
+for number in range(50):
+    structlog.get_logger().info("parent")
+    if not os.fork():
+        structlog.get_logger().info("child")
+        os._exit(0)
+    os.wait()
+"""
+    command = [sys.executable, "-W", "ignore", "-c", script]
+    done = subprocess.run(command, stderr=subprocess.PIPE, check=True, timeout=20)
+    events = [json.loads(line)["event"] for line in done.stderr.splitlines()]
+    assert sorted(events) == ["child"] * 50 + ["parent"] * 50

@@ -28,13 +28,13 @@ class Commander:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
         self.drained = anyio.Event()
-        self._orders = Orders(
+        self.orders = Orders(
             parts.store, parts.reads, parts.supervisor, parts.membership, self._drain
         )
 
     async def do(self, command: str, **fields: Any) -> dict[str, Json]:
         """Carry out one command; its result."""
-        return await self._orders.carry_out(parse(json.dumps({"command": command} | fields)))
+        return await self.orders.carry_out(parse(json.dumps({"command": command} | fields)))
 
     def _drain(self) -> None:
         self.parts.supervisor.drain()
@@ -46,7 +46,9 @@ async def commander(settings: LoadSettings) -> AsyncIterator[Commander]:
     """A daemon that runs agents and has no channel."""
     async with open_parts(settings(), make_kind(forever, "hold")) as parts, claiming(parts):
         await parts.store.offer({"hold": {}})
-        yield Commander(parts)
+        commander = Commander(parts)
+        async with commander.orders.taking_spawns():
+            yield commander
 
 
 async def start(commander: Commander, task_id: str) -> str:

@@ -7,8 +7,9 @@ import pytest
 
 from musterd.link import Link
 from musterd.moves import Offer
-from musterd.recovery import PAGE, Recovery
+from musterd.recovery import Recovery
 from musterd.runtimes.base import Context
+from musterd.store import PAGE
 from tests.checker.checking import checking
 from tests.service.parts import Parts, make_kind, open_parts
 from tests.support.fixtures import LoadSettings

@@ -167,7 +167,8 @@ async def test_only_a_live_agent_is_settled(world: World, source: str) -> None:
     agent_id, _ = await world.running()
     await force(world, world.keys.agent(agent_id), world.keys.agents(""), agent_id, source)
     before = await world.agent()
-    reply = await world.step("settle", agent_id, "n1", 1, 0, epoch="e2")
+    await world.succeed_itself()
+    reply = await world.step("settle", agent_id, "n1", "e1", epoch="e2")
     if "failed" in AGENT[source]:
         assert reply == ["ok", "failed", "failed"]
     else:

@@ -14,7 +14,17 @@ from musterd.errors import (
     NotOwnerError,
     UnknownKindError,
 )
-from musterd.moves import Claim, Claimed, Ended, Ending, KillOrder, KillOutcome, KillTarget, Offer
+from musterd.moves import (
+    Claim,
+    Claimed,
+    Ended,
+    Ending,
+    KillOrder,
+    KillOutcome,
+    KillTarget,
+    Life,
+    Offer,
+)
 from musterd.states import Reason
 from musterd.store import RENEWALS, Store
 from musterd.submission import Submission
@@ -182,9 +192,12 @@ async def test_kill_tasks_counts_those_it_met(store: Store) -> None:
     await store.submit(Submission(kind=KIND, task_id="waiting"))
     await store.submit(Submission(kind="other", task_id="foreign"))
     every = ["live", "waiting", "foreign", "gone"]
-    assert await store.kill_tasks(every, KIND, KillOrder()) == 2
-    assert await store.kill_tasks(every, "", KillOrder()) == 2  # live again, and now foreign
-    assert await store.kill_tasks([], "", KillOrder()) == 0
+    requested = KillOutcome("requested", "live.1", "n1")
+    stopped = await store.kill_tasks(every, KIND, KillOrder())
+    assert stopped == [requested, KillOutcome("failed", "waiting")]
+    stopped = await store.kill_tasks(every, "", KillOrder())
+    assert stopped == [requested, KillOutcome("failed", "foreign")]
+    assert await store.kill_tasks([], "", KillOrder()) == []
 
 
 async def test_renew_goes_in_pages(world: World) -> None:
@@ -204,7 +217,7 @@ async def test_names(store: Store, world: World) -> None:
         await other.register("n1", NODE)
     assert taken.value.holder == ("e1", "here", "7", "p")
     assert await other.register("n1", NODE, dead="e1") == 0
-    assert await other.epochs() == ["e1"]
+    assert await other.lives() == [Life("e1", "p")]
     await store.release()
     assert await world.redis.hget(world.keys.node("n1"), "epoch") == "e2"
     await other.release()
@@ -214,13 +227,12 @@ async def test_names(store: Store, world: World) -> None:
 async def test_settle(store: Store, world: World) -> None:
     """For each what became of it, or why nothing did."""
     claim = await claim_one(store)
-    (alive,) = await store.settle([claim.agent_id], "n1", work_ended=True)
+    (alive,) = await store.settle([claim.agent_id], "n1")
     assert isinstance(alive, NotOwnerError)
     await world.plant(world.keys.agent("bad.1"))
-    answers = await store.settle(
-        [claim.agent_id, "gone.1", "bad.1"], "n1", work_ended=True, own=True
-    )
-    assert answers[:2] == [Ended("failed", "failed"), Ended("", "")]
+    answers = await store.settle([claim.agent_id, "gone.1", "bad.1"], "n1", ended=["e1"])
+    assert answers[0] == Ended("failed", "failed")
+    assert isinstance(answers[1], NotFoundError)
     assert isinstance(answers[2], BrokenRecordError)
 
 
@@ -238,25 +250,25 @@ async def test_dead_nodes_and_what_they_own(store: Store, world: World) -> None:
 
 
 async def test_shared_key_that_is_broken_is_no_answer(store: Store, world: World) -> None:
-    """An error where there is somebody to tell, else nothing found; never something made up."""
+    """An error, and never something made up; of many tasks at once just those that were met."""
     await world.plant(world.keys.nodes)
     refused = [
         store.submit(Submission(kind=KIND)),
         store.claim(1, "s", 1, []),
         store.register("n1", NODE),
         store.kill(KillTarget("task", "t"), KillOrder()),
+        store.dead_nodes(1.0),
+        store.renew(["t.1"]),
+        store.trim(),
+        store.lives(),
+        store.offer({KIND: {}}),
+        store.release(),
     ]
     for operation in refused:
         with pytest.raises(BrokenRecordError, match=world.keys.nodes):
             await operation
-    assert await store.dead_nodes(1.0) == []
-    assert await store.renew(["t.1"]) == []
-    assert await store.trim() == 0
-    assert await store.kill_tasks(["t"], "", KillOrder()) == 0
-    assert all(
-        isinstance(answer, MusterdError)
-        for answer in await store.settle(["t.1"], "n1", work_ended=True)
-    )
+    assert await store.kill_tasks(["t"], "", KillOrder()) == []
+    assert all(isinstance(answer, MusterdError) for answer in await store.settle(["t.1"], "n1"))
 
 
 async def test_trim_says_how_many_went(store: Store, world: World) -> None:

@@ -122,11 +122,19 @@ async def test_what_is_claimed_after_a_shutdown_is_stopped(parts: Parts) -> None
     assert (await parts.agent(f"{task_id}.1")).reason == "shutdown"
 
 
+async def test_agent_whose_claim_was_not_answered_is_adopted(parts: Parts) -> None:
+    """It never started: no attempt is used up."""
+    task_id = await parts.submit("hold", max_attempts=1)
+    await parts.claim("hold")
+    parts.supervisor.audit(await parts.membership.renew())
+    await wait_until(lambda: parts.is_status(f"{task_id}.1", "running"))
+
+
 async def test_agent_that_nobody_runs_is_settled(parts: Parts) -> None:
     """One that the server lists as ours without an actor is lost, and its task is retried."""
     task_id = await parts.submit("hold")
     claim = await parts.claim("hold")
-    assert claim.task_id == task_id
+    assert await parts.store.start(claim.agent_id, claim.token)
     parts.supervisor.audit(await parts.membership.renew())
     await wait_until(lambda: parts.is_status(f"{task_id}.1", "failed"))
     assert (await parts.agent(f"{task_id}.1")).reason == "lost"
@@ -180,3 +188,37 @@ async def test_drain_ends_though_the_server_is_away(
                 parts.supervisor.drain()
                 parts.supervisor.shut_down()
                 parts.supervisor.abandon()
+
+
+async def test_id_that_is_used_again_while_its_agent_runs(parts: Parts) -> None:
+    """Its records were deleted: the old work ends before the new begins, and the daemon lives."""
+    task_id = await parts.submit("hold", task_id="again")
+    parts.supervisor.wake()
+    await wait_until(lambda: parts.is_status(f"{task_id}.1", "running"))
+    former = parts.supervisor.actors[f"{task_id}.1"]
+    await parts.redis.flushall()
+    await parts.membership.renew()
+    await parts.submit("hold", task_id="again")
+    parts.supervisor.wake()
+    await wait_until(lambda: parts.is_status(f"{task_id}.1", "running"))
+    assert former.gone
+    present = parts.supervisor.actors[f"{task_id}.1"]
+    assert present is not former
+    await parts.store.kill(KillTarget("task", task_id), KillOrder())
+    parts.supervisor.kill(f"{task_id}.1")
+    await wait_until(lambda: parts.is_status(f"{task_id}.1", "killed"))
+    assert present.gone
+
+
+async def test_kill_says_so_once(parts: Parts) -> None:
+    """With the ids and the reason that was given."""
+    task_id = await parts.submit("hold")
+    parts.supervisor.wake()
+    await wait_until(lambda: parts.is_status(f"{task_id}.1", "running"))
+    await parts.store.kill(KillTarget("task", task_id), KillOrder())
+    with capture_logs() as lines:
+        parts.supervisor.kill(f"{task_id}.1", why="too dear")
+        parts.supervisor.kill(f"{task_id}.1", why="too dear")
+    (line,) = [line for line in lines if line["event"] == "agent is asked to stop"]
+    assert (line["agent_id"], line["task_id"], line["why"]) == (f"{task_id}.1", task_id, "too dear")
+    await wait_until(alive(parts, 0))

@@ -1,5 +1,6 @@
 """The tests' own tools: a tool that is wrong makes every test beside it worthless."""
 
+import json
 import os
 import select
 import signal
@@ -120,22 +121,28 @@ def test_leash_refuses_a_parent_that_is_gone() -> None:
 
 
 def test_daemon_takes_its_agents_processes_with_it() -> None:
-    """What an agent started ends with the test, though it is in a session of its own."""
+    """What its lives started ends with the test; another daemon of its name is left alone."""
     daemon = Daemon("unix:///nowhere", "t")
-    with subprocess.Popen(
-        ["cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=_owned_by(daemon)
-    ) as agent:
-        assert agent.stdin is not None
-        assert agent.stdout is not None
-        agent.stdin.write(b"x")
-        agent.stdin.flush()
-        assert agent.stdout.read(1) == b"x"  # it runs: its environment can be seen
+    ready = {"event": "ready", "node": daemon.node, "epoch": "1"}
+    (daemon.directory / "daemon.log").write_text(json.dumps(ready))
+    with _started_by(f"{daemon.node}/1") as agent, _started_by(f"{daemon.node}/12") as stranger:
         daemon.close()
         assert agent.wait(5) == -signal.SIGKILL
+        assert stranger.poll() is None
+        stranger.kill()
 
 
-def _owned_by(daemon: Daemon) -> dict[str, str]:
-    return {"PATH": os.environ["PATH"], "MUSTERD_OWNER": f"{daemon.node}/1"}
+def _started_by(owner: str) -> "subprocess.Popen[bytes]":
+    """A process of this owner; it runs by now, so that its environment can be seen."""
+    environment = {"PATH": os.environ["PATH"], "MUSTERD_OWNER": owner}
+    pipe = subprocess.PIPE
+    process = subprocess.Popen(["cat"], stdin=pipe, stdout=pipe, env=environment)
+    assert process.stdin is not None
+    assert process.stdout is not None
+    process.stdin.write(b"x")
+    process.stdin.flush()
+    assert process.stdout.read(1) == b"x"
+    return process
 
 
 @pytest.mark.leaves_work("that is what is looked for")

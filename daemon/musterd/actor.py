@@ -16,16 +16,19 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from musterd import jsons
-from musterd.errors import BrokenRecordError, MusterdError
+from musterd.errors import BrokenRecordError, MusterdError, NotOwnerError
 from musterd.jsons import Json
 from musterd.kinds import Kind
 from musterd.moves import Claim, Ended, Ending
-from musterd.runtimes.base import AgentFailed, Context, ContextRejected, encode_result
+from musterd.runtimes.base import AgentFailed, Context, ContextRejected
 from musterd.states import AgentState, Reason
 from musterd.store import Store
 
 MAX_ERROR: Final = 4096
 """Characters of an error that are kept."""
+
+OVERDUE: Final = 1.0
+"""Seconds after its grace in which a stopped agent may still be about to end."""
 
 REPAIR_TRIES: Final = 60
 REPAIR_PAUSE: Final = 1.0
@@ -56,6 +59,7 @@ class Actor:
     """
 
     __slots__ = (
+        "_asked",
         "_cause",
         "_final",
         "_jitter",
@@ -64,6 +68,8 @@ class Actor:
         "_store",
         "claim",
         "context",
+        "ending",
+        "gone",
         "unwritten",
     )
 
@@ -90,7 +96,10 @@ class Actor:
         self._kind = kind
         self._store = store
         self._jitter = jitter
+        self.ending = False
+        self.gone = False
         self.unwritten = False
+        self._asked: float | None = None
         self._cause: Stop | None = None
         self._scope: anyio.CancelScope | None = None
         self._final: anyio.CancelScope | None = None
@@ -100,17 +109,31 @@ class Actor:
         """Whether it was asked to stop."""
         return self._cause is not None
 
+    @property
+    def lost(self) -> bool:
+        """Whether it was told that it belongs to another owner."""
+        return self._cause is Stop.LOST
+
+    def is_overdue(self) -> bool:
+        """Whether it still runs though its grace is over; true once only."""
+        if self._asked is None or time.monotonic() < self._asked + self.context.grace + OVERDUE:
+            return False
+        self._asked = None
+        return not self.ending
+
     def stop(self, cause: Stop, grace: float | None = None) -> None:
         """Ask the agent to stop; what came first is what it ends for, but a lost one stays lost.
 
         Args:
             cause: what for.
-            grace: seconds before it is forced, from now; unchanged unless given.
+            grace: seconds before it is forced; while it stops already, only a shorter one counts.
         """
+        if grace is not None and (not self.stopping or grace < self.context.grace):
+            self.context.grace = grace
+        if not self.stopping:
+            self._asked = time.monotonic()
         if self._cause is None or cause is Stop.LOST:
             self._cause = cause
-        if grace is not None:
-            self.context.grace = grace
         if self._scope is not None:
             self._scope.cancel()
 
@@ -124,10 +147,14 @@ class Actor:
         with bound_contextvars(task_id=self.claim.task_id, agent_id=self.claim.agent_id):
             try:
                 await self._live()
-            except MusterdError as error:
+            except NotOwnerError as error:
                 log.warning("agent superseded", error=str(error))
+            except MusterdError as error:
+                log.warning("agent not written, it is settled as lost", error=str(error))
             except Exception:
                 log.exception("agent lost by a fault of musterd; its task is settled as lost")
+            finally:
+                self.gone = True
 
     async def _live(self) -> None:
         began = time.monotonic()
@@ -153,7 +180,9 @@ class Actor:
             try:
                 self.context.context = _read_context(self.claim.context_json)
                 result = await self._kind.runtime.run(self.context)
-                return Ending(AgentState.COMPLETED, result=_result_text(result))
+                # Many a program ends with 0 when it is told to stop, its work undone.
+                if result is not None or not (self.stopping or self._scope.cancel_called):
+                    return Ending(AgentState.COMPLETED, result=result)
             except anyio.get_cancelled_exc_class():
                 raise
             except BaseException as error:  # noqa: BLE001 - whatever an agent raises is its ending
@@ -181,6 +210,7 @@ class Actor:
         return Ending(AgentState.FAILED, reason, error, retry_delay=delay)
 
     async def _finish(self, ending: Ending, began: float) -> None:
+        self.ending = True
         with anyio.CancelScope(shield=True) as self._final:
             ended = await self._write(ending)
         if self._final.cancelled_caught:
@@ -239,10 +269,6 @@ def _read_context(text: str) -> Json:
     except jsons.JsonError as error:
         raise ContextRejected(f"context: {error}") from None
     return context
-
-
-def _result_text(result: Json) -> str | None:
-    return None if result is None else encode_result(result)
 
 
 def _since(began: float) -> dict[str, float]:

@@ -11,7 +11,7 @@ import anyio
 
 from musterd import eventlog, ids, remote, valkey
 from musterd.direct import Direct
-from musterd.errors import MusterdError
+from musterd.errors import MusterdError, NotFoundError
 from musterd.jsons import Json
 from musterd.keys import Keys
 from musterd.moves import KillOrder, KillOutcome, KillTarget
@@ -138,14 +138,23 @@ class Client:
         order = KillOrder(reason=reason, by=self.name, grace=grace)
         outcome = await self._store.kill(KillTarget(what, record_id), order)
         if wait:
-            await self.wait_for(record_id)
+            with contextlib.suppress(NotFoundError):  # it is dead, and its record is gone already
+                await self.wait_for(record_id)
         return outcome
 
-    async def kill_all(self, kind: str = "", *, reason: str = "") -> int:
-        """Stop every task that is there now, or each one of a kind; how many."""
+    async def kill_all(
+        self, kind: str = "", *, reason: str = "", grace: float | None = None
+    ) -> list[KillOutcome]:
+        """Stop every task that is there now, or each one of a kind, and do not retry it.
+
+        Returns:
+            An outcome for each that was met: `requested` with the id of its agent, which
+            `wait_for` takes, or `failed` with its own, as it waited and is dead.
+        """
         with self._explained():
             live = await self._reads.live_tasks()
-        return await self._store.kill_tasks(live, kind, KillOrder(reason=reason, by=self.name))
+        order = KillOrder(reason=reason, by=self.name, grace=grace)
+        return await self._store.kill_tasks(live, kind, order)
 
     async def events(
         self, place: str | None = None, *, follow: bool = True

@@ -24,6 +24,9 @@ from musterd.submission import Submission
 MAX_TEXT = 1000
 """Characters of an id, a reply channel or a kill's reason."""
 
+SHOWN = 400
+"""Characters of a problem, or of a field, that a log line or a reply shows."""
+
 Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 
 
@@ -139,12 +142,19 @@ COMMANDS = ("spawn", "kill", "pause", "resume", "drain", "ping", "status")
 _ADAPTER: TypeAdapter[Command] = TypeAdapter(Command)
 
 
+def shorten(text: str) -> str:
+    """A text from outside for logs and replies: of a long one how it begins and how it ends."""
+    if len(text) <= SHOWN:
+        return text
+    return f"{text[: SHOWN // 2]}…{text[-SHOWN // 2 :]}"
+
+
 class BadCommandError(MalformedError):
     """A message that is no command; with the fields, if it is an object at all."""
 
     def __init__(self, problem: str, fields: dict[str, Any] | None = None) -> None:
         self.fields = fields or {}
-        super().__init__(problem)
+        super().__init__(shorten(problem))
 
 
 def parse(data: bytes | str) -> Command:

@@ -50,6 +50,7 @@ class Committer:
         self._call = call
         self._link = link
         self._waiting: deque[Item] = deque()
+        self._late: set[Future[Reply]] = set()
         self._idle: list[anyio.Event] = []
         self._rousing = False
 
@@ -113,10 +114,24 @@ class Committer:
         later = []
         for item, reply in zip(batch, replies, strict=True):
             if reply[0] == "later":
+                self._note_late(item, reply)
                 later.append(item)
-            elif not item[1].done():
+                continue
+            self._note_answered(item)
+            if not item[1].done():
                 item[1].set_result(reply)
         return later
+
+    def _note_late(self, item: Item, reply: Reply) -> None:
+        self._late.add(item[1])
+        self._link.refused(str(reply[1]))
+
+    def _note_answered(self, item: Item) -> None:
+        # Others may well be taken meanwhile: renewals need no memory.
+        if item[1] in self._late:
+            self._late.remove(item[1])
+            if not self._late:
+                self._link.taken()
 
     async def _put_off(self, items: list[Item]) -> None:
         await anyio.sleep(PUT_OFF)

@@ -4,6 +4,7 @@ A message may be lost at any time, so nothing relies on one: kill requests are r
 queues looked at again, after each confirmed subscription and with each heartbeat.
 """
 
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import anyio
@@ -15,17 +16,21 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from musterd import jsons
-from musterd.commands import BadCommandError, Spawn, parse
+from musterd.commands import MAX_TEXT, BadCommandError, Spawn, parse, shorten
 from musterd.errors import MalformedError, MusterdError
 from musterd.jsons import Json
 from musterd.keys import Keys
+from musterd.link import Link
 from musterd.orders import Orders
 from musterd.settings import Settings
 from musterd.supervisor import Supervisor
 from musterd.valkey import FAULTS
 
 HANDLERS: Final = 256
-"""Commands carried out at once; further ones wait in the socket."""
+"""Commands carried out at once, more than SPAWNS; further ones wait in the socket."""
+
+PAGE: Final = 500
+"""Kill requests asked for in one call, so that it keeps nobody else waiting."""
 
 LOGGED: Final = 200
 """Bytes of a bad command that the log shows."""
@@ -45,6 +50,7 @@ class Control:
         settings: this daemon's name, and the interval after which silence is looked into.
         orders: what carries commands out.
         supervisor: told of new work and of kills.
+        link: told of each subscription that broke: the server may be another one now.
     """
 
     def __init__(
@@ -54,12 +60,14 @@ class Control:
         settings: Settings,
         orders: Orders,
         supervisor: Supervisor,
+        link: Link,
     ) -> None:
         self._redis = redis
         self._keys = keys
         self._node = settings.node
         self._orders = orders
         self._supervisor = supervisor
+        self._link = link
         self._patience = settings.heartbeat_interval
         self.subscribed = anyio.Event()
         self._free = anyio.Semaphore(HANDLERS)
@@ -69,7 +77,7 @@ class Control:
 
     async def run(self) -> None:
         """Listen until stopped. `subscribed` is set with the first confirmed subscription."""
-        async with anyio.create_task_group() as handlers:
+        async with self._orders.taking_spawns(), anyio.create_task_group() as handlers:
             with self._hearing:
                 await self._stay_subscribed(handlers)
         self._ended.set()
@@ -92,6 +100,7 @@ class Control:
                     self.subscribed.set()
                     await self._listen(pubsub, handlers)
             except FAULTS as error:
+                self._link.interrupted()
                 if not lost:
                     log.warning("control channel lost", error=str(error))
                 lost = True
@@ -99,14 +108,34 @@ class Control:
 
     async def sweep(self) -> None:
         """Read the kill requests again, and have the queues looked at."""
-        requests: Any = {}  # this client answers bytes
         try:
-            requests = await self._redis.hgetall(self._keys.kills)
+            async for agent_id, request in self._kill_requests():
+                self._supervisor.kill(agent_id, _grace(request))
         except ResponseError as error:  # the key is broken, the channel is not
             log.warning("kill requests not read", error=str(error))
-        for agent_id, request in requests.items():
-            self._supervisor.kill(agent_id.decode(errors="replace"), _grace(request))
         self._supervisor.wake()
+
+    async def _kill_requests(self) -> AsyncIterator[tuple[str, bytes]]:
+        """Those on our agents, and by the way others: whichever is less to read.
+
+        The hash holds the requests on all daemons' agents, each up to some 2 kB; to ask for one of
+        ours costs its id, and nothing comes back if there is none. So the requests are only read as
+        a whole where they are no more than our agents; mostly there are none at all.
+        """
+        redis: Any = self._redis  # its stubs do not know that ours answers bytes
+        ours = list(self._supervisor.actors)
+        count = await redis.hlen(self._keys.kills)
+        if count <= len(ours):
+            found = await redis.hgetall(self._keys.kills) if count else {}
+            for agent_id, request in found.items():
+                yield agent_id.decode(errors="replace"), request
+            return
+        for first in range(0, len(ours), PAGE):
+            page = ours[first : first + PAGE]
+            found = await redis.hmget(self._keys.kills, page)
+            for agent_id, request in zip(page, found, strict=True):
+                if request is not None:
+                    yield agent_id, request
 
     async def _subscribe(self, pubsub: PubSub) -> None:
         """Return when the server has confirmed every channel: before that, messages may pass by."""
@@ -130,6 +159,7 @@ class Control:
 
     async def _hear(self, message: dict[str, Any], handlers: TaskGroup) -> None:
         if message["type"] == "subscribe":  # redis-py has reconnected by itself
+            self._link.interrupted()
             await self.sweep()
         if message["type"] != "message":
             return
@@ -157,15 +187,13 @@ class Control:
     async def _handle(self, channel: str, data: bytes) -> None:
         """One command, whatever it is, harms nobody else."""
         try:
-            await self._carry_out(channel, data)
-        except FAULTS as error:
-            log.warning("reply not sent", error=str(error))
+            await self._answer(channel, data)
         except Exception:
             log.exception("command failed by a fault of musterd", command=data[:LOGGED])
         finally:
             self._free.release()
 
-    async def _carry_out(self, channel: str, data: bytes) -> None:
+    async def _answer(self, channel: str, data: bytes) -> None:
         fields: dict[str, Any] = {}
         try:
             command = parse(data)
@@ -187,13 +215,28 @@ class Control:
 
     async def _reply(self, fields: dict[str, Any], answer: dict[str, Json]) -> None:
         channel = fields.get("replyTo")
-        if not (isinstance(channel, str) and channel.startswith(self._keys.reply)):
-            if channel is not None:
-                log.warning("no reply: replyTo is not below the reply channel", reply_to=channel)
+        if channel is None:
             return
-        request = fields.get("id")
-        echoed = {"id": request} if isinstance(request, str | int) else {}
-        await self._redis.publish(channel, jsons.dumps(echoed | {"node": self._node} | answer))
+        if not (isinstance(channel, str) and self._is_for_replies(channel)):
+            log.warning(
+                "no reply: replyTo is not below the reply channel", reply_to=shorten(str(channel))
+            )
+            return
+        text = jsons.dumps(_echo(fields.get("id")) | {"node": self._node} | answer)
+        try:
+            await self._redis.publish(channel, text)
+        except FAULTS as error:
+            log.warning("reply not sent", error=str(error))
+
+    def _is_for_replies(self, channel: str) -> bool:
+        return channel.startswith(self._keys.reply) and len(channel) <= MAX_TEXT
+
+
+def _echo(request: object) -> dict[str, Json]:
+    """The id of a request as its reply has it, if it is one that a command may have."""
+    if isinstance(request, int) or (isinstance(request, str) and len(request) <= MAX_TEXT):
+        return {"id": request}
+    return {}
 
 
 def _grace(request: bytes) -> float | None:

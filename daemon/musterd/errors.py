@@ -4,7 +4,10 @@
 in a reply on the control channel.
 """
 
-from typing import ClassVar, NamedTuple
+from collections.abc import Collection
+from typing import ClassVar, Final, NamedTuple
+
+_SHOWN_NAMES: Final = 20
 
 
 class MusterdError(Exception):
@@ -85,11 +88,11 @@ class UnknownKindError(MusterdError):
     exit_code = 2
     code = "unknown_kind"
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, offered: Collection[str] = ()) -> None:
         self.kind = kind
-        super().__init__(
-            f"{kind}: no daemon has offered this kind; see MUSTERD_AGENTS and `musterd ps`"
-        )
+        self.offered = sorted(offered)
+        known = f"offered are: {_some(self.offered)}" if offered else "see MUSTERD_AGENTS"
+        super().__init__(f"{kind}: no daemon has offered this kind; {known}")
 
 
 class IllegalStepError(MusterdError):
@@ -140,15 +143,26 @@ class BrokenRecordError(MusterdError):
 
 
 class UnreachableError(MusterdError):
-    """Valkey does not answer."""
+    """Valkey does not answer.
+
+    Attributes:
+        where: the server, or the folder of the embedded one.
+        problem: what was met.
+        advice: what to do.
+    """
 
     exit_code = 5
 
-    def __init__(self, where: str, problem: str) -> None:
-        super().__init__(
-            f"Valkey at {where} is not reachable: {problem}; "
-            "see VALKEY_URL, VALKEY_HOST and VALKEY_PORT, or use MUSTERD_EMBEDDED=true"
-        )
+    def __init__(
+        self,
+        where: str,
+        problem: str,
+        advice: str = "start `musterd run --embedded`, or name a server with VALKEY_URL",
+    ) -> None:
+        self.where = where
+        self.problem = problem
+        self.advice = advice
+        super().__init__(f"Valkey at {where} is not reachable: {problem}; {advice}")
 
 
 class RefusedError(MusterdError):
@@ -184,4 +198,10 @@ class EventsTrimmedError(MusterdError):
         self.place = place
         self.first_left = first_left
         left = f"the first one left is {first_left}" if first_left else "none are left"
-        super().__init__(f"events after {place} were trimmed away; {left}")
+        # A place that was never an event's cannot be told from one that is gone.
+        super().__init__(f"events after {place} may have been trimmed away; {left}")
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _SHOWN_NAMES
+    return ", ".join(names[:_SHOWN_NAMES]) + (f" and {more} more" if more > 0 else "")

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from operator import attrgetter
+from pathlib import PurePath
 from types import ModuleType
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -151,7 +152,18 @@ def _import(source: str, name: str) -> ModuleType:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:
         problem = f"cannot be imported: {type(error).__name__}: {error}"
-        raise KindError(source, problem) from error
+        raise KindError(source, problem + _hint(source, name)) from error
+
+
+def _hint(source: str, name: str) -> str:
+    """What was meant where a file is named instead of a module."""
+    path = PurePath(name)
+    if "/" not in name and path.suffix != ".py":
+        return ""
+    meant = ".".join(path.with_suffix("").parts) if path.name else ""
+    if all(part.isidentifier() for part in meant.split(".")):
+        return f"; give its import path, {meant}{source.removeprefix(name)}"
+    return "; give a module's import path, such as my.agents"
 
 
 def _pair(source: str, functions: Iterable[Any]) -> list[tuple[Options, AgentFunction]]:

@@ -1,10 +1,8 @@
-"""The heartbeat: renews every lease in batches, and does with each beat what must not be forgotten.
+"""The heartbeat: renews every lease in batches, and the daemon's own record after them.
 
 One timer for all agents. It runs until the last agent has ended, also while the daemon drains.
+Nothing else is done in it: what takes long would let leases run out.
 """
-
-from collections.abc import Awaitable, Callable
-from typing import Final
 
 import anyio
 import structlog
@@ -14,10 +12,6 @@ from musterd.membership import Membership
 from musterd.settings import Settings
 from musterd.store import Store
 from musterd.supervisor import Supervisor
-from musterd.valkey import FAULTS
-
-TRIMS: Final = 20
-"""Calls with which one beat lets go of expired index entries, at most."""
 
 log = structlog.get_logger()
 
@@ -30,22 +24,15 @@ class Heartbeat:
         store: where leases are renewed.
         membership: the daemon's own record.
         supervisor: told of leases that are lost.
-        duties: what else is done with each beat; a fault in one leaves the others alone.
     """
 
     def __init__(
-        self,
-        settings: Settings,
-        store: Store,
-        membership: Membership,
-        supervisor: Supervisor,
-        duties: tuple[Callable[[], Awaitable[None]], ...],
+        self, settings: Settings, store: Store, membership: Membership, supervisor: Supervisor
     ) -> None:
         self._interval = settings.heartbeat_interval
         self._store = store
         self._membership = membership
         self._supervisor = supervisor
-        self._duties = (self._renew, *duties, self._trim)
         self._bell = anyio.Event()
 
     async def run(self) -> None:
@@ -66,24 +53,19 @@ class Heartbeat:
         self._bell.set()
 
     async def _beat(self) -> None:
-        for duty in self._duties:
+        # Leases first: they must never expire after the record of the node that answers for them.
+        for renew in (self._renew_leases, self._renew_record):
             try:
-                await duty()
+                await renew()
             except NameTakenError:
                 self._supervisor.lose_all()
                 raise
-            except (MusterdError, *FAULTS) as error:
-                log.warning(
-                    "heartbeat: a part of it failed", part=duty.__qualname__, error=str(error)
-                )
+            except MusterdError as error:
+                log.warning("not renewed", part=renew.__name__, error=str(error))
 
-    async def _renew(self) -> None:
-        # Leases first: they must never expire after the record of the node that answers for them.
+    async def _renew_leases(self) -> None:
         for agent_id in await self._store.renew(list(self._supervisor.actors)):
             self._supervisor.lose(agent_id)
-        self._supervisor.audit(await self._membership.renew())
 
-    async def _trim(self) -> None:
-        for _ in range(TRIMS):
-            if not await self._store.trim():
-                return
+    async def _renew_record(self) -> None:
+        self._supervisor.audit(await self._membership.renew())

@@ -63,6 +63,11 @@ def is_agent_id(text: str) -> bool:
     return _ATTEMPT.search(text) is not None
 
 
+def task_id_of(agent_id: str) -> str:
+    """The task that an agent is an attempt at."""
+    return agent_id.rpartition(".")[0]
+
+
 def new_task_id() -> str:
     """A random id: 80 bits, 16 characters."""
     return secrets.token_hex(10)

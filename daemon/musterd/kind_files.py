@@ -1,6 +1,8 @@
 """Agents that are commands, as a TOML file describes them."""
 
+import json
 import re
+import shlex
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -109,7 +111,26 @@ def _say(error: Any) -> str:
         return "there is no such key"
     if error["type"] == "missing":
         return "is missing"
+    if error["type"] == "list_type" and isinstance(error["input"], str):
+        return f"give a list, {_as_list(error['input'])}"
+    if error["type"] == "string_type":
+        return f"give text{_as_text(error['input'])}"
     return str(error["msg"]).removeprefix("Value error, ")
+
+
+def _as_list(command: str) -> str:
+    try:
+        words = shlex.split(command)
+    except ValueError:  # a quote that is not closed
+        words = command.split()
+    return json.dumps(words or [""], ensure_ascii=False)
+
+
+def _as_text(value: object) -> str:
+    """How a value that stands without quotes is written as text; empty if it has parts."""
+    if isinstance(value, (dict, list)):
+        return ""
+    return f', "{str(value).lower() if isinstance(value, bool) else value}"'
 
 
 def _locate(text: str, place: tuple[int | str, ...], problem: str) -> str:

@@ -1,4 +1,8 @@
-"""Whether Valkey answers: said once when it stops, once more when it is back."""
+"""Whether the server serves us, and since when: said once when it stops, once when it is back.
+
+It may also have been away unnoticed, between two calls. Who settles the agents of others must know:
+all leases and records that ran out meanwhile look as if their owners were dead.
+"""
 
 import time
 from collections.abc import Callable
@@ -16,15 +20,22 @@ class Link:
         self._clock = clock
         self._up = True
         self._since = clock()
+        self._run_id = ""
+        self._waiting_since: float | None = None
 
     @property
     def up(self) -> bool:
         """Whether the last call was answered."""
         return self._up
 
+    @property
+    def serving(self) -> bool:
+        """Whether calls are answered, and no step waits until the server takes it."""
+        return self._up and self._waiting_since is None
+
     def unbroken(self) -> float:
-        """For how many seconds each call has been answered; 0.0 while there is no answer."""
-        return self._clock() - self._since if self._up else 0.0
+        """For how many seconds the same server has taken each step; 0.0 while it does not."""
+        return self._clock() - self._since if self.serving else 0.0
 
     def failed(self, error: Exception) -> None:
         """A call was not answered, or not served."""
@@ -38,6 +49,31 @@ class Link:
             outage = self._clock() - self._since
             self._up, self._since = True, self._clock()
             log.info("valkey back", server=self._server, outage=round(outage, 3))
+
+    def interrupted(self) -> None:
+        """The server may have been away, though no call has failed."""
+        if self._up:
+            self._since = self._clock()
+
+    def seen(self, run_id: str) -> None:
+        """This life of the server has answered: another one than before has lost time."""
+        if run_id != self._run_id:
+            self._run_id = run_id
+            self.interrupted()
+
+    def refused(self, why: str) -> None:
+        """The server answers, but takes a step only later: it has no memory, say."""
+        if self._waiting_since is None:
+            self._waiting_since = self._clock()
+            log.warning("steps wait", server=self._server, why=why)
+
+    def taken(self) -> None:
+        """The server has taken every step that had to wait."""
+        if self._waiting_since is not None:
+            waited = self._clock() - self._waiting_since
+            self._waiting_since = None
+            self.interrupted()
+            log.info("steps go on", server=self._server, waited=round(waited, 3))
 
 
 def _describe(error: Exception) -> str:

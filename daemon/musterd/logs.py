@@ -1,9 +1,11 @@
 """What is logged, by us and by the libraries, leaves here: one line a record, to standard error.
 
 Others call `structlog.get_logger()` and bind ids with `structlog.contextvars`. A log call never
-raises because of where the line goes: a daemon outlives its terminal and its log collector.
+raises or waits because of where the line goes: a daemon outlives its terminal and its log
+collector, and works on while they stall.
 """
 
+import atexit
 import json
 import logging
 import os
@@ -18,10 +20,12 @@ from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.processors import TimeStamper, add_log_level, format_exc_info
 from structlog.typing import EventDict, Processor
 
+from musterd.logwriter import LogWriter
 from musterd.settings import color_allowed
 
 _STDERR = 2
 _LIBRARY_LEVEL = logging.WARNING
+_FLUSH = 1.0
 # Their pictures: ␛ for an escape, ␊ for the end of a line.
 _CONTROL_CHARACTERS = (
     {code: 0x2400 + code for code in range(0x20)}
@@ -54,6 +58,15 @@ def configure(level: str, log_format: str) -> None:
     root = logging.getLogger()
     if not any(isinstance(handler, _LibraryHandler) for handler in root.handlers):
         root.addHandler(_LibraryHandler(_LIBRARY_LEVEL))
+
+
+def flush() -> None:
+    """Wait until what was logged is written, for a second at most.
+
+    The interpreter's own end does it too; `os._exit`, and a line that goes to standard error past
+    the log, need it before.
+    """
+    _writer.flush(_FLUSH)
 
 
 def _is_terminal() -> bool:
@@ -92,7 +105,7 @@ def _escape(_logger: Any, _level: str, record: EventDict) -> EventDict:
 
 
 class _StandardError:
-    """Writes each line to the descriptor at once.
+    """Hands each line to the thread that writes to the descriptor.
 
     `sys.stderr` would keep a line that it could not write, fail again at exit, and so change the
     exit code.
@@ -104,10 +117,7 @@ class _StandardError:
     def _write(self, line: str) -> None:
         if sys.stderr is None:  # it was closed at our start: the number may be a socket's by now
             return
-        left = f"{line}\n".encode(errors="backslashreplace")
-        with suppress(OSError):
-            while left:
-                left = left[os.write(_STDERR, left) :]
+        _writer.write(f"{line}\n".encode(errors="backslashreplace"))
 
     debug = info = warning = error = critical = _write
 
@@ -123,3 +133,12 @@ class _LibraryHandler(logging.Handler):
             message = str(record.msg)
         write = log.error if record.levelno >= logging.ERROR else log.warning
         write(message, exc_info=record.exc_info)
+
+
+def _tell_dropped(count: int) -> None:
+    structlog.get_logger().error("log lines dropped, standard error was not read", count=count)
+
+
+_writer = LogWriter(_STDERR, _tell_dropped)
+atexit.register(_writer.close, _FLUSH)
+os.register_at_fork(after_in_child=_writer.go_direct)

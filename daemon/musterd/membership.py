@@ -3,7 +3,6 @@
 import os
 import platform
 from collections.abc import Callable
-from datetime import UTC, datetime
 from typing import Final
 
 import anyio
@@ -47,7 +46,6 @@ class Membership:
             "pid": os.getpid(),
             "process": identity.own(),
             "version": __version__,
-            "startedAt": datetime.now(UTC).isoformat(timespec="milliseconds")[:-6] + "Z",
             "capacity": settings.capacity,
         }
 
@@ -83,7 +81,7 @@ class Membership:
             await self.renew()
 
     def describe(self) -> dict[str, Json]:
-        """The record as JSON."""
+        """The record as JSON, but for `startedAt`: that is the server's own time."""
         return {"node": self.node, "epoch": self._epoch, **self._now()}
 
     async def leave(self) -> None:

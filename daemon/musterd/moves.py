@@ -61,6 +61,14 @@ class Ended:
 
 
 @dataclass(frozen=True, slots=True)
+class Life:
+    """An earlier life of a node: its epoch, and the process that lived it (`identity.py`)."""
+
+    epoch: str
+    process: str
+
+
+@dataclass(frozen=True, slots=True)
 class KillTarget:
     """What a kill is aimed at; only if it is of this `kind`, where one is given."""
 

@@ -1,16 +1,52 @@
-"""Carries commands out: what each one does to this daemon and to the state."""
+"""Carries commands out: what each one does to this daemon and to the state.
 
-from collections.abc import Awaitable, Callable
+Each one in good time: a server that takes no writes at the moment must not make this daemon deaf.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+import anyio
 
 from musterd.commands import Command, Drain, Kill, Pause, Ping, Resume, Spawn, Status
+from musterd.errors import MusterdError
 from musterd.jsons import Json
 from musterd.membership import Membership
 from musterd.moves import KillOrder, KillTarget
 from musterd.reads import Reads
 from musterd.store import Store
+from musterd.submission import Submission
 from musterd.supervisor import Supervisor
+from musterd.valkey import ANSWER_TIMEOUT, FAULTS
 
 Result = dict[str, Json]
+
+SPAWNS: Final = 192
+"""Spawns carried out at once. Control hears more commands than these: a ping, a kill, a drain."""
+
+SOON: Final = 0.25
+"""Seconds in which a server that takes writes has taken some of so many spawns."""
+
+
+class UnservedError(MusterdError):
+    """Valkey failed while a command was carried out, or has not answered yet."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"Valkey did not serve this command: {problem}; it may have been carried out all the "
+            "same, or still be: look before you give it again"
+        )
+
+
+class BusyError(MusterdError):
+    """As many spawns as are allowed wait for Valkey, and it takes none."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            f"{SPAWNS} spawns wait for Valkey to take them, so this one was not handed to it: "
+            "give it again later"
+        )
 
 
 class Orders:
@@ -37,6 +73,9 @@ class Orders:
         self._supervisor = supervisor
         self._membership = membership
         self._drain = drain
+        self._spawning = anyio.create_task_group()
+        self._places = anyio.Semaphore(SPAWNS)
+        self._stuck = False
         self._methods: dict[type, Callable[..., Awaitable[Result]]] = {
             Spawn: self._spawn,
             Kill: self._kill,
@@ -47,17 +86,61 @@ class Orders:
             Status: self._status,
         }
 
+    @asynccontextmanager
+    async def taking_spawns(self) -> AsyncIterator[None]:
+        """Spawns are taken within the block; those under way at its end have been answered."""
+        async with self._spawning:
+            yield
+            self._spawning.cancel_scope.cancel()
+
     async def carry_out(self, command: Command) -> Result:
         """Do what a command says; the `result` of its reply.
 
         Raises:
+            UnservedError: the server failed, or has not answered in time.
             MusterdError: what refused it; its `code` is that of the reply.
         """
-        return await self._methods[type(command)](command)
+        try:
+            with anyio.move_on_after(ANSWER_TIMEOUT):
+                return await self._methods[type(command)](command)
+        except FAULTS as error:
+            raise UnservedError(str(error)) from error
+        raise UnservedError(f"no answer within {ANSWER_TIMEOUT:g} s")
 
     async def _spawn(self, command: Spawn) -> Result:
-        created = await self._store.submit(command.submission())
-        return {"taskId": command.task_id, "created": created}
+        """Submit, in a task that outlives our patience and keeps the place of the step till then.
+
+        The step stays with the committer, context and all, until the server takes it: without its
+        place there would be no end to what gathers there.
+        """
+        submission = command.submission()
+        await self._take_place()
+        submitting = _Submitting(submission)
+        self._spawning.start_soon(self._submit, submitting)
+        await submitting.ended.wait()
+        if submitting.error is not None:
+            raise submitting.error
+        return {"taskId": command.task_id, "created": submitting.created}
+
+    async def _take_place(self) -> None:
+        """In a burst a place is soon free. Once none was, nobody waits until one is."""
+        if self._stuck and self._places.value == 0:
+            raise BusyError
+        with anyio.move_on_after(SOON):
+            await self._places.acquire()
+            self._stuck = False
+            return
+        self._stuck = True
+        raise BusyError
+
+    async def _submit(self, submitting: "_Submitting") -> None:
+        try:
+            submitting.created = await self._store.submit(submitting.submission)
+        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+            submitting.error = error
+        finally:
+            self._places.release()
+            submitting.ended.set()
 
     async def _kill(self, command: Kill) -> Result:
         by = "" if command.id is None else str(command.id)
@@ -65,7 +148,7 @@ class Orders:
         if command.agent_id is None and command.task_id is None:
             live = await self._reads.live_tasks()
             stopped = await self._store.kill_tasks(live, command.kind or "", order)
-            return {"stopped": stopped}
+            return {"stopped": len(stopped)}
         what = "task" if command.agent_id is None else "agent"
         target = KillTarget(what, command.agent_id or command.task_id or "")
         outcome = await self._store.kill(target, order)
@@ -94,3 +177,13 @@ class Orders:
 
     async def _status(self, _: Status) -> Result:
         return {**self._membership.describe(), "kinds": self._supervisor.census()}
+
+
+class _Submitting:
+    """A submission under way, and what became of it."""
+
+    def __init__(self, submission: Submission) -> None:
+        self.submission = submission
+        self.ended = anyio.Event()
+        self.created = False
+        self.error: Exception | None = None

@@ -1,9 +1,9 @@
 """What Linux tells about processes in /proc. It only reads; one that is gone is no error."""
 
-from pathlib import Path
+import os
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-_PROC: Final = Path("/proc")
 _ENDED: Final = frozenset("ZXx")
 
 
@@ -15,53 +15,75 @@ class Stat(NamedTuple):
         parent: the parent's process id.
         group: its process group.
         session: its session.
+        threads: how many it has; its first one may end before the others.
+        started: when, in clock ticks (10 ms) since the machine started.
     """
 
     state: str
     parent: int
     group: int
     session: int
+    threads: int
+    started: int
 
     @property
     def alive(self) -> bool:
         """False for a zombie: it runs nothing any more, its parent has yet to take note of it."""
-        return self.state not in _ENDED
+        return self.state not in _ENDED or self.threads > 1
 
 
 def pids() -> list[int]:
     """All processes that can be seen."""
-    return [int(path.name) for path in _PROC.iterdir() if path.name.isdecimal()]
+    return [int(name) for name in _list("/proc") if name.isdecimal()]
 
 
 def stat(pid: int) -> Stat | None:
     """Where a process stands; None if there is none."""
-    text = _read(_PROC / str(pid) / "stat")
+    text = _read(f"/proc/{pid}/stat")
     if not text:
         return None
     # The name before the last bracket may itself hold spaces and brackets.
-    state, parent, group, session = text.rpartition(b")")[2].split()[:4]
-    return Stat(state.decode(), int(parent), int(group), int(session))
+    fields = text.rpartition(b")")[2].split()
+    parent, group, session = map(int, fields[1:4])
+    return Stat(fields[0].decode(), parent, group, session, int(fields[17]), int(fields[19]))
 
 
 def environment(pid: int) -> list[bytes]:
     """The entries `NAME=value` a process was started with; none if they may not be read."""
-    return _read(_PROC / str(pid) / "environ").split(b"\0")
+    return _read(f"/proc/{pid}/environ").split(b"\0")
 
 
-def children() -> set[int]:
-    """The children of this process, zombies and adopted ones too."""
-    lists = (_read(path) for path in _PROC.glob("self/task/*/children"))
-    return {int(pid) for text in lists for pid in text.split()}
+def children(pid: int | None = None) -> set[int]:
+    """The children of a process, of this one unless told; zombies and adopted ones too.
+
+    Complete only if none of them is reaped meanwhile.
+    """
+    tasks = f"/proc/{pid or 'self'}/task"
+    lists = [_read(f"{tasks}/{thread}/children") for thread in _list(tasks)]
+    return {int(child) for text in lists for child in text.split()}
 
 
-def group_alive(group: int) -> bool:
-    """Whether a process group has a member that is not a zombie. Reads all of /proc."""
-    found = (stat(pid) for pid in pids())
-    return any(one is not None and one.group == group and one.alive for one in found)
+def descendants(roots: Iterable[int]) -> set[int]:
+    """These processes, their children, and so on down."""
+    found: set[int] = set()
+    left = set(roots)
+    while left:
+        pid = left.pop()
+        found.add(pid)
+        left |= children(pid) - found
+    return found
 
 
-def _read(path: Path) -> bytes:
+def _list(path: str) -> list[str]:
     try:
-        return path.read_bytes()
+        return os.listdir(path)  # noqa: PTH208, as below
+    except OSError:
+        return []
+
+
+def _read(path: str) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:  # noqa: PTH123, a Path takes twice the time
+            return file.read()
     except OSError:
         return b""

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from redis.asyncio import Redis
 
-from musterd import ids
+from musterd import ids, jsons
 from musterd.errors import NotFoundError
 from musterd.keys import Keys
 from musterd.records import AgentRecord, NodeRecord, TaskRecord
@@ -147,6 +147,19 @@ class Reads:
             if given
         }
 
+    async def due_times(self, task_ids: Sequence[str]) -> dict[str, float]:
+        """When those of the tasks that are scheduled are due: ms by the server's clock."""
+        if not task_ids:
+            return {}
+        found: Any = await self._redis.zmscore(self._keys.scheduled, list(task_ids))
+        pairs = zip(task_ids, found, strict=True)
+        return {task_id: float(due) for task_id, due in pairs if due is not None}
+
+    async def offers(self) -> dict[str, str]:
+        """Each kind that was offered and not forgotten, and when it last was: ISO 8601."""
+        found: Any = await self._redis.hgetall(self._keys.kinds)
+        return {kind: _offered_at(text) for kind, text in found.items()}
+
     async def kills_asked(self, agent_ids: Sequence[str]) -> set[str]:
         """Those of the agents whose kill was asked for and is not yet carried out."""
         if not agent_ids:
@@ -164,3 +177,11 @@ class Reads:
                 pipe.hgetall(key_of(record_id))
             records: list[dict[str, Any]] = await pipe.execute()
         return [fields for fields in records if fields]
+
+
+def _offered_at(text: str) -> str:
+    try:
+        offer: Any = jsons.loads(text)
+    except jsons.JsonError:
+        return ""  # made nonsense by hand
+    return str(offer.get("offeredAt", "")) if isinstance(offer, dict) else ""

@@ -4,19 +4,17 @@ The server decides whether an owner is dead; here is decided only when to ask.
 """
 
 import time
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Collection
 
 import structlog
 
+from musterd import identity, ids
 from musterd.errors import MusterdError, NotOwnerError
 from musterd.leftovers import end_leftovers
 from musterd.link import Link
+from musterd.moves import Ended
 from musterd.settings import Settings
-from musterd.store import Store
-
-PAGE: Final = 256
-"""Agents settled by one look."""
+from musterd.store import PAGE, Store
 
 log = structlog.get_logger()
 
@@ -43,6 +41,7 @@ class Recovery:
         self._link = link
         self._node = settings.node
         self._ttl = settings.heartbeat_ttl
+        self._patience = settings.heartbeat_ttl + settings.heartbeat_interval
         self._grace = settings.kill_grace
         self._clock = clock
         self._swept = self._awake_since = clock()
@@ -52,11 +51,13 @@ class Recovery:
 
         Call it after the name is ours and before anything is claimed.
         """
-        owners = [f"{self._node}/{epoch}" for epoch in await self._store.epochs()]
-        ended = await end_leftovers(owners, self._grace)
+        lives = await self._store.lives()
+        ended = await end_leftovers([f"{self._node}/{life.epoch}" for life in lives], self._grace)
         if ended:
             log.warning("processes of an earlier life ended", processes=ended)
-        await self._settle(self._node, work_ended=True)
+        # A life on another machine cannot be seen from here, and one that is only frozen may go on.
+        over = [life.epoch for life in lives if identity.is_alive(life.process) is False]
+        await self._settle(self._node, ended=over)
 
     async def sweep(self) -> None:
         """Settle the agents of other nodes that are dead; call it with each heartbeat.
@@ -64,10 +65,15 @@ class Recovery:
         Not before this daemon has been heard itself for a TTL and a renewal: after an outage of
         the server, or when the machine has slept, everybody looks dead to everybody.
         """
-        if min(self._link.unbroken(), self._awake()) < self._ttl + self._ttl / 3:
+        if not (self._awake() >= self._patience and self._may_judge()):
             return
-        for node in await self._store.dead_nodes(self._ttl):
-            await self._settle(node, work_ended=False)
+        dead = await self._store.dead_nodes(self._ttl)
+        if self._may_judge():  # the answer may have waited for another server, or a restarted one
+            for node in dead:
+                await self._settle(node)
+
+    def _may_judge(self) -> bool:
+        return self._link.unbroken() >= self._patience
 
     def _awake(self) -> float:
         """For how many seconds no beat was so late that our own lease may have expired."""
@@ -77,19 +83,24 @@ class Recovery:
         self._swept = now
         return now - self._awake_since
 
-    async def _settle(self, node: str, *, work_ended: bool) -> None:
+    async def _settle(self, node: str, *, ended: Collection[str] = ()) -> None:
         settled = 0
         while agent_ids := await self._store.owned(node, PAGE):
-            answers = await self._store.settle(agent_ids, node, work_ended=work_ended)
-            progress = 0
-            for agent_id, answer in zip(agent_ids, answers, strict=True):
-                if not isinstance(answer, MusterdError):
-                    progress += 1
-                    log.info("agent settled", agent_id=agent_id, status=answer.agent, of=node)
-                elif not isinstance(answer, NotOwnerError):
-                    log.warning("agent not settled", agent_id=agent_id, error=str(answer))
+            answers = await self._store.settle(agent_ids, node, ended=ended)
+            progress = sum(_tell(*pair, node) for pair in zip(agent_ids, answers, strict=True))
             settled += progress
             if not progress:
                 break
         if settled:
             log.warning("agents of a dead daemon settled", of=node, agents=settled)
+
+
+def _tell(agent_id: str, answer: Ended | MusterdError, node: str) -> bool:
+    """Say what became of an agent; whether it is settled."""
+    about = {"agent_id": agent_id, "task_id": ids.task_id_of(agent_id), "of": node}
+    if not isinstance(answer, MusterdError):
+        log.info("agent settled", status=answer.agent, task=answer.task, **about)
+        return True
+    if not isinstance(answer, NotOwnerError):
+        log.warning("agent not settled", error=str(answer), **about)
+    return False

@@ -3,7 +3,7 @@
 A method returns what the step answered, or raises the error that names what refused it.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Final, NoReturn, Protocol
 
@@ -29,6 +29,7 @@ from musterd.moves import (
     KillOrder,
     KillOutcome,
     KillTarget,
+    Life,
     Offer,
 )
 from musterd.scripts import Reply, Step
@@ -142,17 +143,24 @@ class Store:
             _refused(target.record_id, reply)
         return KillOutcome(*reply[1:])
 
-    async def kill_tasks(self, task_ids: Sequence[str], kind: str, order: KillOrder) -> int:
-        """Ask for the end of those of the tasks that live, and are of a kind where one is given."""
+    async def kill_tasks(
+        self, task_ids: Sequence[str], kind: str, order: KillOrder
+    ) -> list[KillOutcome]:
+        """Ask for the end of those of the tasks that live, and are of a kind where one is given.
+
+        Returns:
+            An outcome for each one that is asked to stop, or has ended while it waited.
+        """
         targets = [KillTarget("task", task_id, kind) for task_id in task_ids]
         replies = await self._steps.commit_all([_kill_step(target, order) for target in targets])
-        return sum(reply[1] in {"requested", "failed"} for reply in replies if reply[0] == "ok")
+        outcomes = [KillOutcome(*reply[1:]) for reply in replies if reply[0] == "ok"]
+        return [outcome for outcome in outcomes if outcome.outcome in {"requested", "failed"}]
 
     async def renew(self, agent_ids: Iterable[str]) -> list[str]:
         """Renew the heartbeats of agents; the ids of those that are no longer ours."""
         steps: list[Step] = [("renew", *page) for page in _pages(agent_ids, RENEWALS)]
         replies = await self._steps.commit_all(steps)
-        return [agent_id for reply in replies if reply[0] == "ok" for agent_id in reply[1]]
+        return [agent_id for reply in replies for agent_id in _ok("heartbeats", reply)[1]]
 
     async def register(self, node: str, fields: Mapping[str, str | int], dead: str = "") -> int:
         """Take or keep the node's name; how many agents the server lists as the node's.
@@ -169,62 +177,62 @@ class Store:
         reply = await self._commit(("register", dead, *pairs))
         if reply[0] == "taken":
             raise NameTakenError(node, Holder(*reply[1:]))
-        if reply[0] != "ok":
-            _refused(node, reply)
-        return int(reply[2])
+        return int(_ok(node, reply)[2])
 
-    async def epochs(self) -> list[str]:
+    async def lives(self) -> list[Life]:
         """The earlier lives of this node."""
-        reply = await self._commit(("epochs",))
-        return list(reply[1]) if reply[0] == "ok" else []
+        reply = _ok("lives", await self._commit(("lives",)))
+        return [Life(*life.split(" ", 1)) for life in reply[1] if " " in life]
 
     async def release(self) -> None:
         """Give the name back; a no-op if another daemon has it by now."""
-        await self._commit(("release",))
+        reply = await self._commit(("release",))
+        if reply[0] != "not_owner":
+            _ok("node", reply)
 
     async def offer(self, kinds: Mapping[str, Mapping[str, Json]]) -> None:
         """Publish the kinds of this daemon and their defaults."""
         pairs = [part for kind, defaults in kinds.items() for part in (kind, jsons.dumps(defaults))]
-        await self._commit(("offer", *pairs))
+        _ok("kinds", await self._commit(("offer", *pairs)))
 
     async def dead_nodes(self, silence: float) -> list[str]:
         """Nodes that own agents and gave no sign of life for `silence` seconds."""
-        reply = await self._commit(("dead", int(silence * 1000)))
-        return list(reply[1]) if reply[0] == "ok" else []
+        return list(_ok("nodes", await self._commit(("dead", int(silence * 1000))))[1])
 
     async def owned(self, node: str, most: int | None = None) -> list[str]:
         """The agents listed as a node's; at most so many, picked at random."""
-        reply = await self._commit(("owned", node, "" if most is None else most))
-        if reply[0] != "ok":
-            _refused(node, reply)
-        return list(reply[1])
+        return list(_ok(node, await self._commit(("owned", node, "" if most is None else most)))[1])
+
+    async def adopt(self, agent_ids: Iterable[str]) -> list[Claim]:
+        """Those of our agents that were claimed and never started, as their claim would say."""
+        steps: list[Step] = [("adopt", *page) for page in _pages(agent_ids, PAGE)]
+        replies = await self._steps.commit_all(steps)
+        return [_read_claim(item) for reply in replies for item in _ok("adopt", reply)[1]]
 
     async def settle(
-        self, agent_ids: Sequence[str], node: str, *, work_ended: bool, own: bool = False
+        self, agent_ids: Sequence[str], node: str, *, ended: Collection[str] = ()
     ) -> list[Ended | MusterdError]:
         """End agents for their dead owner; for each what became of it, or why nothing was written.
 
         Args:
             agent_ids: the agents.
             node: the node they are listed under.
-            work_ended: nothing of them runs any more, and this is known.
-            own: also those of this daemon's own life, which no actor runs.
+            ended: epochs of this node of whose agents nothing runs any more, and this is known. Its
+                present epoch among them: also agents of this life, which no actor runs.
         """
-        steps: list[Step] = [
-            ("settle", agent_id, node, int(work_ended), int(own)) for agent_id in agent_ids
-        ]
+        epochs = " ".join(ended)
+        steps: list[Step] = [("settle", agent_id, node, epochs) for agent_id in agent_ids]
         answers: list[Ended | MusterdError] = []
         for agent_id, reply in zip(agent_ids, await self._steps.commit_all(steps), strict=True):
             try:
-                answers.append(Ended(*reply[1:]) if reply[0] == "ok" else _refused(agent_id, reply))
+                answers.append(Ended(*_ok(agent_id, reply)[1:]))
             except MusterdError as error:
                 answers.append(error)
         return answers
 
     async def trim(self) -> int:
         """Let go of some index entries whose records have expired; how many went."""
-        reply = await self._commit(("trim", PAGE))
-        return int(reply[1]) if reply[0] == "ok" else 0
+        return int(_ok("trim", await self._commit(("trim", PAGE)))[1])
 
 
 def _read_submitted(submission: Submission, reply: Reply) -> bool:
@@ -232,7 +240,7 @@ def _read_submitted(submission: Submission, reply: Reply) -> bool:
     if reply[0] == "exists":
         raise ExistsError(submission.task_id)
     if reply[0] == "unknown_kind":
-        raise UnknownKindError(submission.kind)
+        raise UnknownKindError(submission.kind, sorted(reply[1]))
     if reply[0] != "ok":
         _refused(submission.task_id, reply)
     return bool(reply[1])
@@ -254,6 +262,13 @@ def _kill_step(target: KillTarget, order: KillOrder) -> Step:
         order.by,
         _seconds(order.grace),
     )
+
+
+def _ok(record_id: str, reply: Reply) -> Reply:
+    """The reply, if it is not a refusal."""
+    if reply[0] != "ok":
+        _refused(record_id, reply)
+    return reply
 
 
 def _refused(record_id: str, reply: Reply) -> NoReturn:

@@ -12,7 +12,7 @@ from anyio.abc import TaskGroup
 
 from musterd import ids
 from musterd.actor import Actor, Stop
-from musterd.errors import MusterdError
+from musterd.errors import MusterdError, NotOwnerError
 from musterd.jsons import Json
 from musterd.kinds import Kind
 from musterd.moves import Claim, Offer
@@ -21,6 +21,9 @@ from musterd.store import Store
 
 SLOW_LOOK: Final = 1.0
 """Seconds after which the queues are looked at without having been told; a safety net."""
+
+LOOK: Final = 0.05
+"""Seconds between two looks at an agent that must end before another of its id may start."""
 
 MOST: Final = 128
 """Tasks taken by one claim: it keeps the server from everybody else for two or three ms."""
@@ -55,6 +58,7 @@ class Supervisor:
         self._bell = anyio.Event()
         self._claims = 0
         self._missing = False
+        self._skipped: set[str] = set()
         self._closing = False
         self._claiming = anyio.CancelScope()
 
@@ -84,10 +88,12 @@ class Supervisor:
 
     def pause(self) -> None:
         """Claim nothing until told to resume; running agents go on."""
+        log.info("paused, nothing is claimed until resume")
         self.paused = True
 
     def resume(self) -> None:
         """Claim again."""
+        log.info("resumed")
         self.paused = False
         self.wake()
 
@@ -96,16 +102,23 @@ class Supervisor:
         self.draining = True
         self.wake()
 
-    def kill(self, agent_id: str, grace: float | None = None) -> None:
+    def kill(self, agent_id: str, grace: float | None = None, why: str | None = None) -> None:
         """Stop an agent for which a kill is recorded; no agent of ours is no error."""
-        if agent_id in self.actors:
-            self.actors[agent_id].stop(Stop.KILL, grace)
+        actor = self.actors.get(agent_id)
+        if actor is None:
+            return
+        if not actor.stopping:
+            more = {"why": why} if why else {}
+            log.info("agent is asked to stop", **_ids(actor), reason="killed", **more)
+        actor.stop(Stop.KILL, grace)
 
     def lose(self, agent_id: str) -> None:
         """Stop an agent that belongs to another owner."""
-        if agent_id in self.actors:
-            log.warning("lease lost", agent_id=agent_id, task_id=agent_id.rpartition(".")[0])
-            self.actors[agent_id].stop(Stop.LOST)
+        actor = self.actors.get(agent_id)
+        # One whose ending is on its way is told by the server itself whether it still is its own.
+        if actor is not None and not actor.ending and not actor.lost:
+            log.warning("lease lost", **_ids(actor))
+            actor.stop(Stop.LOST)
 
     def lose_all(self) -> None:
         """Stop every agent: this daemon itself is superseded."""
@@ -132,28 +145,32 @@ class Supervisor:
         """Told with each heartbeat how many agents the server lists as ours.
 
         More than there are actors means an agent that nobody runs: the answer to its claim was
-        lost with the daemon's record, or its actor broke. The next look settles it as lost.
+        lost with the daemon's record, or its actor broke. The next look takes care of it.
         """
         self._missing = owned > len(self.actors)
         if self._missing:
             self.wake()
+        for actor in self.actors.values():
+            if actor.is_overdue():
+                log.warning("agent does not stop", **_ids(actor), grace=actor.context.grace)
 
     async def _claim(self, agents: TaskGroup) -> float:
         """Claim once; how many seconds to wait for the bell before the next time."""
         try:
             if self._missing:
-                await self._settle_unmanned()
+                await self._man(agents)
             offers = list(self._offers())
             room = min(self._capacity - len(self.actors), MOST)
             if self.paused or self.draining or room <= 0 or not offers:
                 return SLOW_LOOK
             self._claims += 1
             claimed = await self._store.claim(self._claims, ids.new_token(), room, offers)
+        except NotOwnerError:  # our record has expired; the next heartbeat sets it again
+            return SLOW_LOOK
         except MusterdError as error:
             log.warning("nothing claimed", error=str(error))
             return SLOW_LOOK
-        for broken in claimed.broken:
-            log.warning("skipped in a queue: no pending record behind it", key=broken)
+        self._report(claimed.broken)
         for claim in claimed.claims:
             self._spawn(agents, claim)
         if len(claimed.claims) == room:
@@ -167,36 +184,63 @@ class Supervisor:
             if room > 0:
                 yield Offer(kind.name, room, kind.max_attempts, kind.timeout)
 
+    def _report(self, broken: list[str]) -> None:
+        """Say once what a claim has skipped, until it is no longer met."""
+        for key in broken:
+            if key not in self._skipped:
+                log.warning("skipped by a claim: no pending task, or no queue", key=key)
+        self._skipped = set(broken)
+
     def _spawn(self, agents: TaskGroup, claim: Claim) -> None:
         actor = Actor(
             claim, self._kinds[claim.kind], self._store, owner=self._owner, grace=self._grace
         )
+        former = self.actors.get(claim.agent_id)
         self.actors[claim.agent_id] = actor
         self._alive[claim.kind] += 1
         if self._closing:
             actor.stop(Stop.SHUTDOWN)
-        agents.start_soon(self._run, actor)
+        agents.start_soon(self._run, actor, former)
 
-    async def _run(self, actor: Actor) -> None:
+    async def _run(self, actor: Actor, former: Actor | None) -> None:
         try:
+            if former is not None:
+                await self._end(former)
             await actor.run()
         finally:
             self.unwritten += actor.unwritten
-            del self.actors[actor.claim.agent_id]
+            if self.actors.get(actor.claim.agent_id) is actor:
+                del self.actors[actor.claim.agent_id]
             self._alive[actor.claim.kind] -= 1
             self._bell.set()
 
-    async def _settle_unmanned(self) -> None:
-        """Settle the agents that are listed as ours and that no actor runs.
+    async def _end(self, former: Actor) -> None:
+        """End an agent of the same id, whose record somebody removed: its work must not overlap."""
+        log.warning("an agent of this id still runs, its record is gone", **_ids(former))
+        former.stop(Stop.LOST)
+        while not former.gone:  # noqa: ASYNC110 - too rare for each actor to carry an event
+            await anyio.sleep(LOOK)
+
+    async def _man(self, agents: TaskGroup) -> None:
+        """Run, or settle as lost, the agents that are listed as ours and that no actor runs.
 
         Only between two claims: during one the server may list agents whose actors do not exist
         yet.
         """
-        unmanned = [one for one in await self._store.owned(self._node) if one not in self.actors]
-        answers = await self._store.settle(unmanned, self._node, work_ended=True, own=True)
+        listed = await self._store.owned(self._node)
+        for claim in await self._store.adopt(one for one in listed if one not in self.actors):
+            log.warning("agent adopted, the answer to its claim was lost", agent_id=claim.agent_id)
+            self._spawn(agents, claim)
+        unmanned = [one for one in listed if one not in self.actors]
+        epoch = self._owner.partition("/")[2]
+        answers = await self._store.settle(unmanned, self._node, ended=[epoch])
         self._missing = False
         for agent_id, answer in zip(unmanned, answers, strict=True):
             if isinstance(answer, MusterdError):
                 log.warning("agent without an actor not settled", error=str(answer))
             elif answer.agent:
                 log.warning("agent without an actor settled", agent_id=agent_id)
+
+
+def _ids(actor: Actor) -> dict[str, str]:
+    return {"task_id": actor.claim.task_id, "agent_id": actor.claim.agent_id}

@@ -37,6 +37,8 @@ _PASSING = (
     MasterDownError,
     TryAgainError,
 )
+_WITHOUT_PASSWORD = ("HELLO must be called", "Authentication required", "NOAUTH")
+_WRONG_PASSWORD = ("invalid username-password pair", "WRONGPASS", "invalid password")
 _PASSING_WORDS = ("BUSY", "MISCONF", "NOREPLICAS", "UNBLOCKED")
 
 
@@ -75,16 +77,17 @@ def locate(settings: Settings) -> tuple[str, str]:
         return found, f"the embedded server in {settings.state_dir}"
     if settings.embedded:
         raise UnreachableError(
-            str(settings.state_dir), "no embedded server runs there; `musterd run` starts it"
+            str(settings.state_dir),
+            "no embedded server runs there",
+            "start `musterd run --embedded`, "
+            "or unset MUSTERD_EMBEDDED and name a server with VALKEY_URL",
         )
     return settings.server_url, settings.server_name
 
 
 def passes(error: Exception) -> bool:
     """Whether a fault is of the kind that ends by itself, so that waiting and repeating helps."""
-    # redis-py wraps what the server says to a new connection in a ConnectionError.
-    refused = AuthenticationError | AuthorizationError
-    if isinstance(error, refused) or isinstance(error.__cause__, refused):
+    if _is_refusal(error):
         return False
     if isinstance(error, ResponseError) and str(error).startswith(_PASSING_WORDS):
         return True
@@ -94,4 +97,20 @@ def passes(error: Exception) -> bool:
 def explain(error: Exception, where: str) -> MusterdError:
     """The error that a person should see for a fault of the server `where`."""
     text = str(error).rstrip(".") or type(error).__name__
-    return UnreachableError(where, text) if passes(error) else RefusedError(where, text)
+    if passes(error):
+        return UnreachableError(where, text)
+    return RefusedError(where, _explain_login(text) if _is_refusal(error) else text)
+
+
+def _is_refusal(error: Exception) -> bool:
+    # redis-py wraps what the server says to a new connection in a ConnectionError.
+    refused = AuthenticationError | AuthorizationError
+    return isinstance(error, refused) or isinstance(error.__cause__, refused)
+
+
+def _explain_login(text: str) -> str:
+    """What a server says to a client that it does not let in, as settings to look at."""
+    if text.startswith(_WITHOUT_PASSWORD):
+        return "it needs a password; see VALKEY_PASSWORD, or VALKEY_URL where that is set"
+    settings = "VALKEY_PASSWORD and VALKEY_USERNAME, or VALKEY_URL where that is set"
+    return f"{text}; see {settings}" if text.startswith(_WRONG_PASSWORD) else text

@@ -56,6 +56,7 @@ async def test_unknown_kind_is_exit_2(daemon: Daemon, program: Program) -> None:
     code, out, err = await run(program, "submit", "nonsense")
     assert (code, out) == (2, "")
     assert err.startswith("musterd: nonsense: no daemon has offered this kind")
+    assert "`musterd ps`" not in err
 
 
 async def test_kill_and_wait(daemon: Daemon, program: Program) -> None:
@@ -95,6 +96,7 @@ async def test_silent_daemon_is_exit_1(daemon: Daemon, program: Program) -> None
     assert (code, out) == (1, "")
     assert err.startswith("musterd: nowhere: no daemon of this name answered")
     daemon.kill9()
+    assert await run(program, "pause") == (1, "", "musterd: build1: did not answer\n")
 
 
 def test_no_daemon_is_exit_1(cli: Cli) -> None:
@@ -103,13 +105,16 @@ def test_no_daemon_is_exit_1(cli: Cli) -> None:
 
 
 async def test_table_fits_the_terminal(daemon: Daemon, program: Program) -> None:
-    """On a terminal of 80 columns no line is longer, and ids are whole."""
+    """On a terminal of 80 columns no line is longer, and of a long id both ends are there."""
     long_id = "a-very-long-id-" * 5
     await run(program, "submit", "hold", "--id", long_id)
     shown = await anyio.to_thread.run_sync(on_terminal, program, "ps")
     lines = [line.rstrip() for line in shown.splitlines()]
     assert max(map(len, lines)) <= 80
-    assert long_id in "".join(line.split(" ")[0] for line in lines)
+    assert lines[0].split() == ["ID", "KIND", "STATUS", "TRY", "NODE", "AGE", "WHY"]
+    shown_ids = [line.split()[0] for line in lines[1:3]]
+    assert all(shown_id.startswith("a-very-long-id-a") for shown_id in shown_ids)
+    assert [shown_id[-7:] for shown_id in shown_ids] == ["ong-id-", "g-id-.1"]
     assert "Daemon: build1 active" in shown
     await run(program, "kill", "--all", "--wait")
     assert daemon.pid

@@ -4,6 +4,7 @@ import pytest
 
 from musterd.keys import Keys
 from tests.cli.conftest import Cli, Program
+from tests.support.fixtures import StartServer
 from tests.support.server import Server
 
 pytestmark = pytest.mark.leaves_work("submitted tasks that nobody runs")
@@ -35,6 +36,35 @@ def test_place_resumes(two: Cli) -> None:
     assert two("events", "--json", "--since", "0", "--count", "1").documents == [first]
 
 
+def test_count_is_the_last_ones(two: Cli) -> None:
+    """`--count` alone gives the newest events, with `--since` the next ones."""
+    first, second = two("events", "--json").documents
+    assert two("events", "--json", "-n", "1").documents == [second]
+    assert two("events", "--json", "-n", "12").documents == [first, second]
+    assert two("events", "--json", "-n", "1", "--since", "0").documents == [first]
+
+
+def test_follow_outlives_the_server(program: Program, own_server: StartServer) -> None:
+    """While the server is away `--follow` waits, says so once, and goes on where it was."""
+    server = own_server(config={"appendonly": "yes", "appendfsync": "always"})
+    env = {"VALKEY_URL": server.url}
+    for task_id in ("t1", "t2"):
+        assert program("submit", "check", "--id", task_id, env=env).wait(20) == 0
+    process = program("events", "--follow", "--since", "0", "--count", "3", env=env)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    assert "t1" in process.stdout.readline()
+    assert "t2" in process.stdout.readline()
+    server.stop()
+    assert "does not answer" in process.stderr.readline()
+    server.start()
+    assert program("submit", "check", "--id", "t3", env=env).wait(20) == 0
+    out, err = process.communicate(timeout=20)
+    assert "t3" in out
+    assert (process.returncode, err.count("\n")) == (0, 1)
+    assert err.endswith("answers again; going on\n")
+
+
 def test_nothing_after_the_last(two: Cli) -> None:
     """After the last event there is none, which is no error."""
     last = two("events", "--json").documents[-1]["place"]
@@ -49,6 +79,7 @@ def test_trimmed_place_is_told(two: Cli, server: Server, prefix: str) -> None:
     outcome = two("events", "--since", "1-1")
     assert (outcome.code, outcome.out) == (1, "")
     assert first not in outcome.err
+    assert "may have been trimmed away" in outcome.err
     assert second in outcome.err
 
 

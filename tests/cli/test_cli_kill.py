@@ -1,8 +1,18 @@
 """`musterd kill`."""
 
+import signal
+from typing import TYPE_CHECKING, Any
+
+import anyio
 import pytest
 
-from tests.cli.conftest import NODE, Cli, as_client, as_daemon
+from musterd.client import Client
+from musterd.moves import Ending
+from tests.cli.conftest import NODE, Cli, Hand, Program, as_client, as_daemon
+from tests.support.wait import wait_until
+
+if TYPE_CHECKING:
+    import subprocess
 
 
 @pytest.fixture
@@ -76,6 +86,73 @@ def test_all_and_wait(three: Cli) -> None:
     assert pending() == set()
 
 
+def test_all_and_wait_for_the_live(cli: Cli, program: Program) -> None:
+    """It returns when the agents that were asked to stop have ended; each is given the grace."""
+    for task_id in ("t1", "t2"):
+        cli("submit", "check", "--id", task_id)
+
+    async def run_and_end(hand: Hand) -> str:
+        claims = [await hand.run("check"), await hand.run("check")]
+        killing = program("kill", "--all", "--wait", "--grace", "2.5")
+        requests = await recorded(2)
+        assert all('"grace":2.5' in request for request in requests)
+        for claim in claims:
+            assert killing.poll() is None
+            await hand.end(claim, Ending("killed"))
+        return await output(killing)
+
+    assert as_daemon(run_and_end) == "2 tasks dead\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [(("t1", "t2"), "t1: dead\nt2: dead\n"), (("--all",), "2 tasks dead\n")],
+)
+def test_wait_for_what_is_trimmed(
+    cli: Cli,
+    program: Program,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    told: str,
+) -> None:
+    """A record that is gone before it was seen to end is that of a dead one: no error."""
+    monkeypatch.setenv("MUSTERD_RETENTION_COUNT", "1")
+    for task_id in ("t1", "t2"):
+        cli("submit", "check", "--id", task_id)
+
+    async def run_and_end(hand: Hand) -> str:
+        claims = [await hand.run("check"), await hand.run("check")]
+        killing = program("kill", *arguments, "--wait")
+        await recorded(2)
+        killing.send_signal(signal.SIGSTOP)
+        for claim in claims:
+            await hand.end(claim, Ending("killed"))
+        killing.send_signal(signal.SIGCONT)
+        return await output(killing)
+
+    assert as_daemon(run_and_end) == told
+    assert cli("show", "t1").code == 3
+
+
+async def recorded(count: int) -> list[str]:
+    """The kill requests, once there are so many."""
+
+    async def look() -> list[str]:
+        found: list[str] = await redis.hvals(client.keys.kills)
+        return found if len(found) == count else []
+
+    async with Client() as client:
+        redis: Any = client._redis  # its stubs answer bytes or None everywhere
+        return await wait_until(look, 10)
+
+
+async def output(process: "subprocess.Popen[str]") -> str:
+    """What a process has written to standard output, once it has ended well."""
+    out, err = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=10))
+    assert (process.returncode, err) == (0, "")
+    return str(out)
+
+
 @pytest.mark.leaves_work("nothing is killed")
 @pytest.mark.parametrize(
     "arguments",
@@ -83,8 +160,8 @@ def test_all_and_wait(three: Cli) -> None:
         [],
         ["t1", "--all"],
         ["t1", "--kind", "check"],
-        ["--all", "--grace", "1"],
         ["t1", "--grace", "-1"],
+        ["--all", "--grace", "-1"],
     ],
 )
 def test_what_is_refused(three: Cli, arguments: list[str]) -> None:

@@ -71,10 +71,33 @@ def test_json(state: Cli) -> None:
     assert document["nodes"] == []  # the hand has let go of its name
 
 
-def test_limit_is_told(state: Cli) -> None:
-    """What is left out by `--limit` is told on standard error."""
-    outcome = state("ps", "--status", "failed", "--limit", "1")
-    assert outcome.err == "musterd: at most 1 that are failed are shown; see --limit\n"
+def test_limit_is_told_once(state: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """That there may be more is told in one line, and not to who asked for so many."""
+    monkeypatch.setattr("musterd.cli.ps._LIMIT", 1)
+    outcome = state("ps", "--all")
+    assert outcome.err == "musterd: at most 1 of each state are shown; see --limit\n"
+    assert state("ps", "--all", "--limit", "1").err == ""
+
+
+def test_what_holds_them_up(state: Cli) -> None:
+    """A pending task says what it waits for, a live agent that its daemon is gone."""
+    state("submit", "k-later", "--id", "later", "--delay", "7200")
+    notes = state("ps", "--json").document["notes"]
+    assert notes["later"].startswith("due in 1h59m; ")
+    assert notes.keys() == {"waits", "later", "runs.1"}
+    lines = {line.split()[0]: line for line in state("ps").out.splitlines()}
+    assert lines["waits"].endswith("  no daemon is running")
+    assert lines["runs.1"].endswith("  its daemon is gone")
+    assert lines["runs"].endswith(" -")
+
+
+def test_show_what_holds_it_up(state: Cli) -> None:
+    """`show` has the same notes, also those of a task's attempts; where there is none, no field."""
+    assert "note          no daemon is running\n" in state("show", "waits").out
+    assert "note          its daemon is gone\n" in state("show", "runs.1").out
+    assert state("show", "runs").out.splitlines()[-1].endswith("  its daemon is gone")
+    assert state("show", "runs", "--json").document["notes"] == {"runs.1": "its daemon is gone"}
+    assert "notes" not in state("show", "done", "--json").document
 
 
 def test_unknown_status_is_exit_2(state: Cli) -> None:

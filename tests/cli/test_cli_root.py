@@ -9,6 +9,7 @@ import pytest
 
 from musterd import __version__
 from tests.cli.conftest import Cli, Program, as_client
+from tests.support.fixtures import StartServer
 
 COMMANDS = [
     "run",
@@ -75,6 +76,36 @@ def test_unreachable_server_is_exit_5(program: Program) -> None:
     assert err.startswith("musterd: Valkey at redis://127.0.0.1:1")
     assert "is not reachable" in err
     assert err.count("\n") == 1
+
+
+def test_no_embedded_server_is_exit_5(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who wants the embedded server is told how to start it, not to want it."""
+    monkeypatch.setenv("MUSTERD_EMBEDDED", "true")
+    monkeypatch.setenv("MUSTERD_STATE_DIR", "state")
+    outcome = cli("ps")
+    assert (outcome.code, outcome.out) == (5, "")
+    assert "start `musterd run --embedded`" in outcome.err
+    assert "MUSTERD_EMBEDDED=true" not in outcome.err
+
+
+def test_password_is_asked_for(
+    cli: Cli, own_server: StartServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a password, or with a wrong one, the settings to look at are named."""
+    server = own_server(tcp=True)
+    with server.client() as client:
+        client.config_set("requirepass", "secret")
+    monkeypatch.setenv("VALKEY_URL", "")
+    monkeypatch.setenv("VALKEY_HOST", "127.0.0.1")
+    monkeypatch.setenv("VALKEY_PORT", str(server.port))
+    outcome = cli("ps")
+    assert outcome.code == 2
+    assert "it needs a password; see VALKEY_PASSWORD" in outcome.err
+    monkeypatch.setenv("VALKEY_PASSWORD", "wrong")
+    outcome = cli("ps")
+    assert outcome.code == 2
+    assert "see VALKEY_PASSWORD and VALKEY_USERNAME" in outcome.err
+    server.close()
 
 
 def test_bad_setting_is_exit_2(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from musterd.errors import UnknownKindError
 from musterd.records import TaskRecord
 from tests.cli.conftest import Cli, Program, as_client
 
@@ -76,6 +77,15 @@ def test_what_is_refused(cli: Cli, tmp_path: Path, arguments: list[str], says: s
     assert as_client(lambda client: client.tasks("pending")) == []
 
 
+def test_unknown_kind_names_the_known() -> None:
+    """What is offered is named, in order, and not without an end."""
+    assert str(UnknownKindError("chek", ["summarise", "check"])).endswith(
+        "; offered are: check, summarise"
+    )
+    many = UnknownKindError("chek", [f"k{number:02}" for number in range(25)])
+    assert str(many).endswith("k18, k19 and 5 more")
+
+
 def test_same_id_with_another_context_is_exit_1(cli: Cli) -> None:
     """The same task again is no error; another one of its id is."""
     assert cli("submit", "check", "--id", "t1").code == 0
@@ -89,4 +99,12 @@ def test_wait_timeout(cli: Cli) -> None:
     """A wait that is too short is exit 1; the id is known all the same."""
     outcome = cli("submit", "check", "--id", "t1", "--wait", "--wait-timeout", "0.01")
     assert (outcome.code, outcome.out) == (1, "t1\n")
-    assert outcome.err == "musterd: t1: has not ended after 0.01 s; it goes on\n"
+    assert outcome.err == "musterd: t1: has not started after 0.01 s; no daemon is running\n"
+
+
+def test_no_answer_leaves_it_open(program: Program) -> None:
+    """Where no answer comes, the task may be there: its id is told, which is safe to repeat."""
+    process = program("submit", "check", "--id", "t1", env={"VALKEY_URL": "redis://127.0.0.1:1"})
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, out) == (5, "")
+    assert "t1 may have been submitted all the same, and with --id t1 it is safe" in err

@@ -70,7 +70,7 @@ async def test_same_number_leaves_out_what_has_ended(world: World) -> None:
     await world.register()
     await submit_each(world, "a", "b", "c")
     first = await world.step("claim", 1, "s", 3, *OFFER)
-    await world.step("settle", "a.1", "n1", 1, 1)
+    await world.step("settle", "a.1", "n1", "e1")
     await world.redis.delete(world.keys.agent("b.1"))
     again = await world.step("claim", 1, "s", 3, *OFFER)
     assert again == ["ok", -1, [], first[3][2:]]

@@ -54,7 +54,7 @@ async def test_bad_steps_harm_no_good_one_and_write_nothing(world: World) -> Non
         ("kill", "agent", "type.1", "", "", "", ""),
         ("start", "type.1", "x"),
         ("finish", "type.1", "x", "failed", "", "", "", 0),
-        ("settle", "type.1", "n1", 1, 1),
+        ("settle", "type.1", "n1", "e1"),
         ("start", "live.1", "wrong"),
         ("no_such_step",),
         ("submit",),

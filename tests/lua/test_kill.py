@@ -85,7 +85,8 @@ async def test_own_earlier_life_with_a_request_is_killed(world: World) -> None:
     """Its daemon, back again, has ended what was left of it, so that it may say so."""
     agent_id, _ = await world.running(attempts=3)
     await world.kill(agent_id, why="enough", by="me")
-    reply = await world.step("settle", agent_id, "n1", 1, 0, epoch="e2")
+    await world.succeed_itself()
+    reply = await world.step("settle", agent_id, "n1", "e0 e1", epoch="e2")
     assert reply == ["ok", "killed", "failed"]
     agent, task = await world.agent(), await world.task()
     assert (agent["reason"], task["reason"]) == ("killed", "killed")
@@ -98,7 +99,7 @@ async def test_another_daemon_writes_lost_and_killed(world: World) -> None:
     agent_id, _ = await world.running(attempts=3)
     await world.kill(agent_id, why="enough", by="me")
     await world.redis.delete(world.keys.heartbeat(agent_id), world.keys.node("n1"))
-    reply = await world.step("settle", agent_id, "n1", 0, 0, node="n2")
+    reply = await world.step("settle", agent_id, "n1", "", node="n2")
     assert reply == ["ok", "failed", "failed"]
     agent, task = await world.agent(), await world.task()
     assert (agent["status"], agent["reason"]) == ("failed", "lost")
@@ -163,14 +164,46 @@ async def test_nothing_there(world: World) -> None:
     assert await world.dump() == {}
 
 
-async def test_live_task_without_an_agent_is_broken(world: World) -> None:
-    """Its record was damaged by hand; the answer says so."""
+async def test_own_earlier_life_that_may_still_run_is_not_called_killed(world: World) -> None:
+    """Its process is only frozen, or on another machine: nobody saw its work end."""
+    agent_id, _ = await world.running(attempts=3)
+    await world.kill(agent_id)
+    await world.succeed_itself()
+    reply = await world.step("settle", agent_id, "n1", "e11", epoch="e2")
+    assert reply == ["ok", "failed", "failed"]
+    assert ((await world.agent())["reason"], (await world.task())["reason"]) == ("lost", "killed")
+
+
+async def test_live_task_whose_agent_lost_its_record(world: World) -> None:
+    """While it has a heartbeat its daemon is told; without one the task ends at once."""
     await world.running()
     await world.redis.delete(world.keys.agent("t.1"))
-    reply = await world.kill("t")
-    assert reply[:2] == ["broken", world.keys.task("t")]
+    assert await world.kill("t") == ["ok", "requested", "t.1", "n1"]
+    assert await world.redis.hexists(world.keys.kills, "t.1")
+    await world.redis.delete(world.keys.heartbeat("t.1"))
+    assert await world.kill("t") == ["ok", "failed", "t"]
+    assert (await world.task())["reason"] == "killed"
+    assert not await world.redis.exists(world.keys.kills)
+
+
+async def test_live_task_without_an_agent_ends_at_once(world: World) -> None:
+    """Its record was damaged by hand."""
+    await world.running()
     await world.redis.hdel(world.keys.task("t"), "agentId")
-    assert (await world.kill("t"))[0] == "broken"
+    assert await world.kill("t") == ["ok", "failed", "t"]
+    await world.redis.delete(world.keys.agent("t.1"), world.keys.heartbeat("t.1"))
+
+
+async def test_second_kill_may_only_leave_less_time(world: World) -> None:
+    """Who, why and when stay those of the first."""
+    await world.running()
+    await world.kill("t.1", why="first", by="me", grace="30")
+    first = json.loads(await world.redis.hget(world.keys.kills, "t.1"))
+    await world.kill("t.1", why="second", by="you", grace="60")
+    await world.kill("t.1", why="third")
+    assert json.loads(await world.redis.hget(world.keys.kills, "t.1")) == first
+    await world.kill("t.1", grace="0.5")
+    assert json.loads(await world.redis.hget(world.keys.kills, "t.1")) == first | {"grace": 0.5}
 
 
 @pytest.mark.parametrize("delay", [0, 60_000])

@@ -40,6 +40,7 @@ async def test_name_of_a_dead_holder_is_taken_over(world: World) -> None:
     assert await world.dump() == before
     assert await world.step("register", "e1", "host", "there", epoch="e2") == ["ok", 1, 0]
     record = await world.redis.hgetall(world.keys.node("n1"))
+    assert record.pop("startedAt")
     assert record == {"node": "n1", "epoch": "e2", "host": "there"}
 
 
@@ -66,7 +67,7 @@ async def test_earlier_lives_are_remembered(world: World) -> None:
         await world.step("release", epoch=epoch)
     await world.register(node="n2", epoch="f1")
     await world.register(epoch="e3")
-    assert await world.step("epochs", epoch="e3") == ["ok", ["e1", "e2"]]
+    assert await world.step("lives", epoch="e3") == ["ok", ["e1 p", "e2 p"]]
     assert await world.redis.pttl(world.keys.epochs("n1")) > 0
 
 
@@ -102,10 +103,10 @@ async def test_only_the_last_lives_are_remembered(world: World) -> None:
         await world.register(epoch=f"e{number:02}")
         await world.register(epoch=f"e{number:02}")
         await world.step("release", epoch=f"e{number:02}")
-    lives = [f"e{number:02}" for number in range(8, 40)]
-    assert sorted((await world.step("epochs", epoch="new"))[1]) == lives
-    assert sorted((await world.step("epochs", epoch="e39"))[1]) == lives[:-1]
-    assert await world.step("epochs", node="n2") == ["ok", []]
+    lives = [f"e{number:02} p" for number in range(8, 40)]
+    assert sorted((await world.step("lives", epoch="new"))[1]) == lives
+    assert sorted((await world.step("lives", epoch="e39"))[1]) == lives[:-1]
+    assert await world.step("lives", node="n2") == ["ok", []]
     assert await world.redis.ttl(world.keys.epochs("n1")) > 29 * 86_400
 
 

@@ -1,20 +1,25 @@
 """Agents that are coroutine functions."""
 
 import asyncio
+import gc
 import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from typing import Any
 
 import anyio
 import pytest
 from structlog.testing import capture_logs
 
+from musterd.actor import describe
 from musterd.runtimes.base import AgentFailed, Context, ContextRejected
-from musterd.runtimes.coroutine import CoroutineRuntime
+from musterd.runtimes.coroutine import CoroutineRuntime, contain
 from tests.support.contexts import make_context
+
+Function = Callable[[], Coroutine[Any, Any, None]]
 
 
 async def test_a_result_is_returned() -> None:
-    """The function is given its context, and what it returns is the result."""
+    """The function is given its context, and what it returns is the result, as JSON."""
 
     async def double(ctx: Context) -> Any:
         ctx.log.info("doubling", number=ctx.context)
@@ -22,7 +27,7 @@ async def test_a_result_is_returned() -> None:
 
     with capture_logs() as lines:
         result = await CoroutineRuntime(double).run(make_context(context=21))
-    assert result == {"double": 42}
+    assert result == '{"double":42}'
     assert [(line["event"], line["number"]) for line in lines] == [("doubling", 21)]
 
 
@@ -65,6 +70,117 @@ async def test_an_agent_cannot_exit_the_daemon() -> None:
 
     with pytest.raises(AgentFailed, match="SystemExit: 3"):
         await CoroutineRuntime(leave).run(make_context())
+
+
+async def leave() -> None:
+    """Exit after a step, as the main function of a command does."""
+    await asyncio.sleep(0)
+    sys.exit(3)
+
+
+async def interrupt() -> None:
+    """Raise what Ctrl-C raises, before the first await."""
+    raise KeyboardInterrupt
+
+
+async def in_a_task(function: Function) -> None:
+    """Await it in a task."""
+    await asyncio.ensure_future(function())
+
+
+async def in_a_group(function: Function) -> None:
+    """Run it in asyncio's task group, beside one that is cancelled."""
+    async with asyncio.TaskGroup() as group:
+        group.create_task(asyncio.sleep(60))
+        group.create_task(in_a_task(function))
+
+
+async def in_a_group_of_anyio(function: Function) -> None:
+    """Run it in anyio's task group, beside some that are cancelled."""
+    async with anyio.create_task_group() as group:
+        group.start_soon(anyio.sleep_forever)
+        group.start_soon(function)
+        group.start_soon(anyio.sleep_forever)
+
+
+async def from_a_thread(function: Function) -> None:
+    """Run it for a thread."""
+    await anyio.to_thread.run_sync(anyio.from_thread.run, function)
+
+
+@pytest.fixture
+async def contained() -> AsyncIterator[None]:
+    """The loop is kept from what agents' tasks raise."""
+    contain()
+    yield
+    asyncio.get_running_loop().set_task_factory(None)
+
+
+@pytest.mark.usefixtures("contained")
+@pytest.mark.parametrize("way", [in_a_task, in_a_group, in_a_group_of_anyio, from_a_thread])
+@pytest.mark.parametrize(("function", "told"), [(leave, "SystemExit: 3"), (interrupt, "Keyboard")])
+async def test_a_task_of_an_agent_cannot_exit_the_daemon(
+    way: Callable[[Any], Awaitable[None]], function: Function, told: str
+) -> None:
+    """It fails with what it raised, and so does the agent."""
+
+    async def start(_: Context) -> Any:
+        await way(function)
+
+    with pytest.raises((AgentFailed, ExceptionGroup)) as caught:
+        await CoroutineRuntime(start).run(make_context())
+    assert told in describe(caught.value)
+
+
+@pytest.mark.usefixtures("contained")
+async def test_a_task_that_nobody_awaits_cannot_exit_the_daemon() -> None:
+    """It may even end after its agent."""
+    tasks = []
+
+    async def start(_: Context) -> Any:
+        tasks.append(asyncio.ensure_future(leave()))
+
+    await CoroutineRuntime(start).run(make_context())
+    (task,) = tasks
+    with pytest.raises(AgentFailed):
+        await task
+
+
+@pytest.mark.usefixtures("contained")
+async def test_a_task_cancelled_before_its_first_step() -> None:
+    """Python does not warn of a coroutine that was never awaited."""
+
+    async def start(_: Context) -> Any:
+        task = asyncio.ensure_future(leave())
+        task.cancel()
+        await asyncio.wait([task])
+        return task.cancelled()
+
+    assert await CoroutineRuntime(start).run(make_context()) == "true"
+    gc.collect()
+
+
+async def test_containing_keeps_a_task_factory() -> None:
+    """A factory that is there still makes the tasks; those of the daemon itself are left alone."""
+    loop = asyncio.get_running_loop()
+    made: list[Any] = []
+
+    def create(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> Any:
+        made.append(coroutine)
+        return asyncio.Task(coroutine, loop=loop, **options)
+
+    async def start(_: Context) -> Any:
+        return await asyncio.create_task(asyncio.sleep(0, "slept"), name="sleeper")
+
+    loop.set_task_factory(create)
+    try:
+        contain()
+        assert await CoroutineRuntime(start).run(make_context()) == '"slept"'
+        plain = asyncio.sleep(0)
+        await asyncio.create_task(plain)
+    finally:
+        loop.set_task_factory(None)
+    assert made[1:] == [plain]
 
 
 async def test_a_cancellation_of_its_own_is_a_failure() -> None:

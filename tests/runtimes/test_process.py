@@ -5,7 +5,7 @@ import itertools
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,10 @@ from structlog.testing import capture_logs
 
 from musterd import procfs
 from musterd.jsons import Json
+from musterd.runtimes import group as group_module
 from musterd.runtimes.base import AgentFailed, Context, ContextRejected
 from musterd.runtimes.process import ProcessRuntime
-from tests.support.contexts import make_context
+from tests.support.contexts import make_context, run_for_value
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.usefixtures("subreaper")
@@ -32,7 +33,9 @@ def lines() -> Iterator[list[Any]]:
 
 async def run(command: list[str], folder: Path, context: Context | None = None) -> Json:
     """Run a command as an agent."""
-    return await ProcessRuntime(command, folder / "scratch").run(context or make_context())
+    return await run_for_value(
+        ProcessRuntime(command, folder / "scratch"), context or make_context()
+    )
 
 
 async def run_shell(script: str, folder: Path, context: Context | None = None) -> Json:
@@ -40,7 +43,7 @@ async def run_shell(script: str, folder: Path, context: Context | None = None) -
     runtime = ProcessRuntime(
         ["bash", "-c", script], folder / "scratch", environment={"D": str(folder)}
     )
-    return await runtime.run(context or make_context())
+    return await run_for_value(runtime, context or make_context())
 
 
 def read_pids(folder: Path) -> list[int]:
@@ -119,6 +122,7 @@ async def test_no_result_is_none(script: str, tmp_path: Path) -> None:
         ("echo '{' > $MUSTERD_RESULT", "MUSTERD_RESULT: not JSON"),
         ("head -c 1048577 /dev/zero > $MUSTERD_RESULT", "MUSTERD_RESULT: over 1048576 bytes"),
         ("mkdir $MUSTERD_RESULT", "MUSTERD_RESULT: Is a directory"),
+        ("mkfifo $MUSTERD_RESULT", "MUSTERD_RESULT: Not a regular file"),
         ("exit 3", "^exit code 3$"),
         ("seq 1 100 >&2; exit 4", "^exit code 4: 81\n82\n(.*\n)+100$"),
         ("echo oh >&2; kill -SEGV $$", "^killed by SIGSEGV: oh$"),
@@ -134,9 +138,27 @@ async def test_a_failure_says_why(script: str, error: str, tmp_path: Path) -> No
 async def test_a_result_file_is_removed(tmp_path: Path) -> None:
     """Nothing is left in the scratch folder, however the agent ended."""
     await run_shell("echo 1 > $MUSTERD_RESULT", tmp_path)
-    with pytest.raises(AgentFailed):
-        await run_shell("echo 1 > $MUSTERD_RESULT; exit 1", tmp_path)
+    for script in ("echo 1 > $MUSTERD_RESULT; exit 1", "mkdir -p $MUSTERD_RESULT/more"):
+        with pytest.raises(AgentFailed):
+            await run_shell(script, tmp_path)
     assert not list((tmp_path / "scratch").iterdir())
+
+
+@pytest.mark.parametrize("leave", [Path.mkdir, lambda path: path.write_text("1")])
+async def test_a_result_of_another_life_is_no_result(
+    leave: Callable[[Path], object], tmp_path: Path
+) -> None:
+    """What was left under this agent's name before it started is not its own."""
+    (tmp_path / "scratch").mkdir()
+    leave(tmp_path / "scratch" / "t1.1.json")
+    assert await run_shell("true", tmp_path) is None
+
+
+async def test_a_result_is_one_line(tmp_path: Path) -> None:
+    """It goes into an event as it is."""
+    script = 'printf \'{\n "b": 1,\n "a": 2\n}\n\' > $MUSTERD_RESULT'
+    runtime = ProcessRuntime(["bash", "-c", script], tmp_path)
+    assert await runtime.run(make_context()) == '{"a":2,"b":1}'
 
 
 async def test_a_rejected_context_has_its_own_exit_code(tmp_path: Path) -> None:
@@ -286,6 +308,119 @@ async def test_a_group_that_is_stopped_ends_too(tmp_path: Path) -> None:
     took = await stop_when_ready(["bash", "-c", script], tmp_path, make_context(grace=20), 1)
     assert took < 5
     assert are_gone(read_pids(tmp_path))
+
+
+@pytest.mark.parametrize("deaf", ["", 'trap "" TERM;'])
+@pytest.mark.parametrize("way", ["timeout 77 bash -c", "set -m; bash -c"])
+async def test_members_of_other_groups_end_too(way: str, deaf: str, tmp_path: Path) -> None:
+    """`timeout` and job control make groups of their own; the work has not ended before them."""
+    inner = f"{deaf} echo $$ > $D/inner.pid; sleep 66 & echo $! > $D/sleep.pid; wait; wait"
+    script = f"echo $$ > $D/leader.pid; {way} '{inner}'; echo done"
+    took = await stop_when_ready(["bash", "-c", script], tmp_path, make_context(grace=0.3), 3)
+    assert took >= 0.3 or not deaf
+    assert are_gone(read_pids(tmp_path))
+
+
+async def test_jobs_left_behind_are_asked_first(tmp_path: Path) -> None:
+    """In groups of their own they have their grace, and are ended with the command."""
+    job = "trap 'sleep 0.1; echo asked >> $D/asked; exit' TERM; echo $BASHPID > $D/job.pid"
+    script = f"""
+    set -m
+    ({job}; while :; do sleep 0.01; done) &
+    (trap '' TERM; echo $BASHPID > $D/deaf.pid; while :; do sleep 0.01; done) &
+    until [ -s $D/job.pid -a -s $D/deaf.pid ]; do sleep 0.01; done
+    """
+    await run_shell(script, tmp_path, make_context(grace=0.5))
+    assert (tmp_path / "asked").read_text() == "asked\n"
+    assert are_gone(read_pids(tmp_path))
+
+
+async def test_a_member_below_a_stranger_ends_too(tmp_path: Path) -> None:
+    """Its parent may have left the session: then it is no child of the agent's, nor of ours."""
+    script = """
+import os, time
+if os.fork() == 0:
+    if os.fork() == 0:
+        open(os.environ["D"] + "/member.pid", "w").write("%d\\n" % os.getpid())
+        time.sleep(60)
+    os.setsid()
+    open(os.environ["D"] + "/stranger.pid", "w").write("%d\\n" % os.getpid())
+    os.wait()
+    time.sleep(60)
+while len([name for name in os.listdir(os.environ["D"]) if name.endswith(".pid")]) < 2:
+    time.sleep(0.01)
+"""
+    runtime = ProcessRuntime(
+        [sys.executable, "-c", script], tmp_path / "scratch", environment={"D": str(tmp_path)}
+    )
+    with anyio.fail_after(5):
+        await runtime.run(make_context())
+    stranger = int((tmp_path / "stranger.pid").read_text())
+    stat = procfs.stat(int((tmp_path / "member.pid").read_text()))
+    end_adopted(stranger)
+    assert stat is None or not stat.alive
+
+
+async def test_who_does_not_end_is_named(
+    tmp_path: Path, lines: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One that no signal reaches keeps the agent from ending; a warning, once, says so."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(group_module, "_PATIENCE", 0.1)
+    monkeypatch.setattr(os, "killpg", refuse)
+    script = "echo $$ > $D/leader.pid; exec sleep 60"
+
+    async def let_go() -> None:
+        await wait_until(lambda: any(line["log_level"] == "warning" for line in lines))
+        await anyio.sleep(0.2)  # time for a second warning
+        monkeypatch.undo()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(let_go)
+        await stop_when_ready(["bash", "-c", script], tmp_path, make_context(grace=0), 1)
+    assert [line for line in lines if line["log_level"] == "warning"] == [
+        {
+            "event": "processes do not end after SIGKILL",
+            "pids": read_pids(tmp_path),
+            "log_level": "warning",
+        }
+    ]
+
+
+STOPPED = """
+trap 'echo "[1]" > $MUSTERD_RESULT; exit {code}' TERM
+echo $$ > $D/leader.pid; while :; do sleep 0.01; done
+"""
+
+
+async def stop_shell(script: str, folder: Path) -> Any:
+    """Run a script and stop it; what it returns nevertheless, or None and that it was stopped."""
+    result = None
+    with anyio.CancelScope() as scope:
+        async with anyio.create_task_group() as group:
+
+            async def stop() -> None:
+                await wait_until(lambda: read_pids(folder))
+                scope.cancel()
+
+            group.start_soon(stop)
+            result = await run_shell(script, folder)
+    return result
+
+
+async def test_a_result_that_came_is_kept(tmp_path: Path) -> None:
+    """One that was stopped and ends well all the same has its result, and leaves no file."""
+    assert await stop_shell(STOPPED.format(code=0), tmp_path) == [1]
+    assert not list((tmp_path / "scratch").iterdir())
+
+
+async def test_one_that_was_stopped_and_fails_has_no_result(tmp_path: Path) -> None:
+    """The cancellation goes on: that it was stopped is what its ending says."""
+    assert await stop_shell(STOPPED.format(code=3), tmp_path) is None
+    assert not list((tmp_path / "scratch").iterdir())
 
 
 async def test_a_grace_may_be_shortened(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from musterd import procfs
 from musterd.functions import agent
 from musterd.kinds import load_kinds
 from musterd.runtimes.base import AgentFailed, Context, ContextRejected
-from tests.support.contexts import make_context
+from tests.support.contexts import make_context, run_for_value
 from tests.support.wait import wait_until
 
 
@@ -65,7 +65,7 @@ async def run(kind: str, folder: Path, **fields: Any) -> Any:
     """Run a function of this file in a worker."""
     source = "tests.runtimes.test_worker"
     runtime = load_kinds([f"{source}:{kind.replace('-', '_')}"], folder)[kind].runtime
-    return await runtime.run(make_context(kind=kind, **fields))
+    return await run_for_value(runtime, make_context(kind=kind, **fields))
 
 
 async def test_a_function_is_given_its_context(tmp_path: Path) -> None:

@@ -11,8 +11,7 @@ from tests.support.daemon import Daemon
 from tests.support.wait import wait_until
 
 NODE_FIELDS = {
-    "node", "epoch", "host", "pid", "process", "version", "startedAt", "capacity", "agents",
-    "state",
+    "node", "epoch", "host", "pid", "process", "version", "capacity", "agents", "state",
 }  # fmt: skip
 
 
@@ -156,6 +155,9 @@ async def test_reply_goes_below_the_reply_channel_alone(scene: Scene, reply_to: 
     assert any("no reply" in line["event"] for line in daemon.log())
 
 
+_UNTRUSTED = {"key twice", "NaN", "deep", "giant", "long reply channel"}
+"""Those that cannot be answered: no JSON as it is accepted, or nowhere to answer."""
+
 MALFORMED: dict[str, str | bytes] = {
     "not JSON": "kill everything",
     "empty": "",
@@ -196,6 +198,8 @@ MALFORMED: dict[str, str | bytes] = {
     "very deep": "[" * 5000 + "]" * 5000,
     "half a surrogate pair": '{"command": "ping", "id": "\\ud800"}',
     "giant": json.dumps({"command": "ping", "id": "x" * 1024 * 1024}),
+    "long field": json.dumps({"command": "ping", "x" * 900_000: 1}),
+    "long reply channel": json.dumps({"command": "ping", "replyTo": "x" * 900_000}),
     "giant number": '{"command": "ping", "id": 1' + "0" * 5000 + "}",
 }
 
@@ -214,6 +218,7 @@ async def test_malformed_commands_change_nothing(scene: Scene) -> None:
     assert {line["level"] for line in _refusals(daemon)} == {"warning"}
     assert {line["code"] for line in _refusals(daemon)} == {"malformed"}
     assert "Traceback" not in daemon.log_text()
+    assert max(len(line) for line in daemon.log_text().splitlines()) < 2000
     await scene.quiet()
 
 
@@ -229,14 +234,14 @@ async def test_malformed_command_is_answered_where_it_can_be(scene: Scene) -> No
             fields = json.loads(text)
         except (ValueError, RecursionError):
             continue
-        if not isinstance(fields, dict) or name in {"key twice", "NaN", "deep", "giant"}:
-            continue  # not JSON as it is accepted: there are no fields to be trusted
+        if not isinstance(fields, dict) or name in _UNTRUSTED:
+            continue
         if name == "half a surrogate pair":
             continue
         reply = await scene.ask({"id": "q"} | fields)
         assert (reply["ok"], reply["error"]["code"]) == (False, "malformed"), name
         assert reply["node"] == daemon.node
-        assert reply["error"]["message"]
+        assert 0 < len(reply["error"]["message"]) < 1000
 
 
 async def test_drain_is_answered_and_ends_the_daemon(scene: Scene) -> None:

@@ -1,8 +1,11 @@
 """How a daemon ends: drained, at its deadline, at once, or while Valkey is away."""
 
+import os
+from pathlib import Path
+
 import pytest
 
-from musterd import procfs
+from musterd import procfs, state_dir
 from tests.service.scene import OpenOwn, Scene
 from tests.support.daemon import Daemon
 from tests.support.fixtures import StartServer
@@ -183,6 +186,76 @@ async def test_valkey_that_comes_back_gets_the_last_writes(open_own: OpenOwn) ->
         assert await daemon.wait_exit(15) == 0
         assert await scene.ending(agent_id) == ("completed", None)
         await scene.checker.check_quiet()
+
+
+@pytest.mark.parametrize("trouble", ["stop", "pause", "memory"])
+async def test_idle_daemon_waits_for_no_server(open_own: OpenOwn, trouble: str) -> None:
+    """Without agents there is nothing left to write: it goes, whatever its deadlines are."""
+    async with open_own() as scene:
+        daemon = await scene.daemon(MUSTERD_DRAIN_TIMEOUT="600")
+        if trouble == "memory":
+            await scene.redis.config_set("maxmemory", "1")
+        else:
+            getattr(scene.server, trouble)()
+        said = "steps wait" if trouble == "memory" else "valkey lost"
+        await wait_until(lambda: said in daemon.log_text(), 10)
+        daemon.sigterm()
+        assert await daemon.wait_exit(5) == 0
+        if trouble == "pause":
+            scene.server.resume()
+        elif trouble == "stop":
+            scene.server.start()
+
+
+async def test_sigterm_while_the_private_server_starts(scene: Scene) -> None:
+    """The server ends with the daemon, and that is a clean stop."""
+    daemon = await scene.daemon(wait=False, MUSTERD_EMBEDDED="true")
+    folder = daemon.directory / "state/valkey"
+    await wait_until((folder / "log").exists)
+    daemon.sigterm()
+    assert await daemon.wait_exit() == 0
+    assert is_free(folder / "lock")
+    assert "Traceback" not in daemon.log_text()
+
+
+async def test_sigterm_while_the_private_server_cannot_start(scene: Scene) -> None:
+    """Something still holds its files; that wait ends with the signal."""
+    daemon = await scene.daemon(wait=False, MUSTERD_EMBEDDED="true")
+    daemon.kill9()
+    folder = daemon.directory / "state/valkey"
+    folder.mkdir(parents=True)
+    lock = state_dir.lock(folder / "lock")
+    assert lock is not None
+    daemon.start()
+    await wait_until((folder.parent / "lock").exists)
+    daemon.sigterm()
+    assert await daemon.wait_exit() == 0
+    os.close(lock)
+
+
+def is_free(path: Path) -> bool:
+    """Whether nobody holds a lock."""
+    lock = state_dir.lock(path)
+    if lock is not None:
+        os.close(lock)
+    return lock is not None
+
+
+async def test_results_go_with_the_life_that_left_them(scene: Scene) -> None:
+    """A life removes its own folder at its end, and those of lives that could not."""
+    daemon = await scene.daemon()
+    await scene.start("family", str(scene.folder), max_attempts=1)
+    results = daemon.directory / "state/results"
+    (first,) = results.iterdir()
+    daemon.kill9()
+    daemon.start()
+    await daemon.wait_ready()
+    assert not first.exists()
+    await scene.ended(await scene.submit("greet"))
+    assert len(list(results.iterdir())) == 1
+    daemon.sigterm()
+    assert await daemon.wait_exit() == 0
+    assert list(results.iterdir()) == []
 
 
 async def test_start_is_refused_with_one_line(scene: Scene) -> None:

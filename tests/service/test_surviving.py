@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from tests.service.scene import OpenOwn, Scene, open_unwatched
+from tests.support.daemon import Daemon
 from tests.support.fixtures import StartDaemon
 from tests.support.server import Server
 from tests.support.wait import wait_until
@@ -168,6 +169,44 @@ async def test_restart_of_the_server_leaves_agents_running(open_own: OpenOwn) ->
         assert not scene.noted("end", agent_id)
         await scene.client.kill(agent_id, wait=True)
         await scene.quiet()
+
+
+async def test_restart_that_nobody_noticed_makes_nobody_dead(open_own: OpenOwn) -> None:
+    """In the gap between two calls the server comes back with an old state.
+
+    The neighbour's record and leases have run out in it; it has not had the time to renew them.
+    """
+    async with open_own() as scene:
+        neighbour = await scene.daemon()
+        agent_id = await scene.start("hold")
+        daemon = await scene.daemon()
+        await _beats(scene, daemon, 6)  # it would settle what is dead by now
+        daemon.stop()
+        neighbour.stop()
+        scene.server.restart()
+        keys = scene.keys
+        await scene.redis.delete(keys.node(neighbour.node), keys.heartbeat(agent_id))
+        await scene.redis.zadd(keys.nodes, {neighbour.node: 1})
+        daemon.cont()
+        await _beats(scene, daemon, 2)
+        neighbour.cont()
+        await _beats(scene, neighbour, 2)
+        assert (await scene.agent(agent_id)).status == "running"
+        assert "valkey lost" not in daemon.log_text()
+        await scene.client.kill(agent_id, wait=True)
+        await scene.quiet()
+
+
+async def _beats(scene: Scene, daemon: Daemon, count: int) -> None:
+    """Return when a daemon has renewed its record so many times."""
+    key = scene.keys.node(daemon.node)
+    for _ in range(count):
+        before = await scene.redis.pexpiretime(key)
+
+        async def is_renewed(before: int = before) -> bool:
+            return bool(await scene.redis.pexpiretime(key) > before)
+
+        await wait_until(is_renewed)
 
 
 async def test_killed_connections_are_made_again(scene: Scene) -> None:

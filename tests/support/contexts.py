@@ -1,8 +1,10 @@
 """Contexts for runtimes that are tested without a daemon."""
 
+import json
 from typing import Any
 
-from musterd.runtimes.base import Context
+from musterd.jsons import Json
+from musterd.runtimes.base import Context, Runtime
 
 
 def make_context(**fields: Any) -> Context:
@@ -17,3 +19,11 @@ def make_context(**fields: Any) -> Context:
         "grace": 5.0,
     }
     return Context(**(defaults | fields))
+
+
+async def run_for_value(runtime: Runtime, context: Context) -> Json:
+    """Run an agent; its result as a value, None if it has none."""
+    text = await runtime.run(context)
+    assert text != "null", "no result has one form only"
+    value: Json = None if text is None else json.loads(text)
+    return value

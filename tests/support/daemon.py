@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from musterd import procfs
 from tests.support.leash import leashed
 from tests.support.wait import wait_until
 
@@ -123,15 +124,21 @@ class Daemon:
         """End it and all processes of its agents, and delete its folder."""
         if self.process is not None and self.process.poll() is None:
             self.kill9()
-        for pid in _agent_processes(self.node):
+        for pid in _agent_processes(self._owners()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self._folder.cleanup()
 
+    def _owners(self) -> set[bytes]:
+        """What the agents of all its lives were given as MUSTERD_OWNER."""
+        ready = [line for line in self.log() if line.get("event") == "ready"]
+        return {f"MUSTERD_OWNER={line['node']}/{line['epoch']}".encode() for line in ready}
+
     def _lines(self, start: int = 0) -> list[dict[str, Any]]:
         """The JSON lines from this byte of the log on."""
         lines = []
-        for text in self._log.read_bytes()[start:].splitlines():
+        written = self._log.read_bytes() if self._log.exists() else b""
+        for text in written[start:].splitlines():
             with contextlib.suppress(ValueError):
                 lines.append(json.loads(text))
         return [line for line in lines if isinstance(line, dict)]
@@ -157,11 +164,6 @@ class Daemon:
         return passed_on | ours | self._extra
 
 
-def _agent_processes(node: str) -> list[int]:
-    """Processes that a daemon of this name started; the name is random, so they are the test's."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            if f"\0MUSTERD_OWNER={node}/".encode() in b"\0" + (folder / "environ").read_bytes():
-                found.append(int(folder.name))
-    return found
+def _agent_processes(owners: set[bytes]) -> list[int]:
+    """Processes that were started for one of these owners."""
+    return [pid for pid in procfs.pids() if not owners.isdisjoint(procfs.environment(pid))]

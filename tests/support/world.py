@@ -20,7 +20,6 @@ _NODE_FIELDS = {
     "pid": "1",
     "process": "p",
     "version": "1",
-    "startedAt": "2026-11-22T03:00:00.000Z",
     "capacity": "10",
     "agents": "0",
     "state": "active",
@@ -77,8 +76,12 @@ class World:
 
     async def register(self, **caller: str) -> Reply:
         """Take the node's name."""
-        fields = [part for pair in _NODE_FIELDS.items() for part in pair]
-        return await self.step("register", "", *fields, **caller)
+        return await self.step("register", "", *_pairs(_NODE_FIELDS), **caller)
+
+    async def succeed_itself(self) -> None:
+        """The daemon died, and another life of it, `e2`, took the name over."""
+        reply = await self.step("register", "e1", *_pairs(_NODE_FIELDS), epoch="e2")
+        assert reply[0] == "ok"
 
     async def submit(self, task_id: str = "t", kind: str = KIND, **options: str | int) -> Reply:
         """A new task; options as in submit.lua's header, `delay` in ms."""
@@ -131,10 +134,12 @@ class World:
             agent_id, token, "failed", reason=reason, error="it broke", delay=delay
         )
 
-    async def kill(self, record_id: str, *, why: str = "", by: str = "", **caller: str) -> Reply:
+    async def kill(
+        self, record_id: str, *, why: str = "", by: str = "", grace: str = "", **caller: str
+    ) -> Reply:
         """Ask for the end of a task, or of an agent if the id ends in a number."""
         what = "agent" if record_id.rpartition(".")[2].isdecimal() else "task"
-        return await self.step("kill", what, record_id, "", why, by, "", **caller)
+        return await self.step("kill", what, record_id, "", why, by, grace, **caller)
 
     async def task(self, task_id: str = "t") -> dict[str, str]:
         """A task's record."""
@@ -201,3 +206,7 @@ class Plain:
         """Send many."""
         self.calls.append(len(steps))
         return await scripts.call(self._world.redis, self._caller, steps)
+
+
+def _pairs(fields: dict[str, str]) -> list[str]:
+    return [part for pair in fields.items() for part in pair]

@@ -64,34 +64,36 @@ def resume(*, node: str | None, as_json: bool) -> int:
 def drain(*, node: str | None, as_json: bool) -> int:
     """Claim nothing more, let running agents finish, and end the daemon.
 
-    As SIGTERM does: what still runs after MUSTERD_DRAIN_TIMEOUT is stopped and goes back to the
-    queue. This returns when the daemons have answered, not when they have ended.
+    As SIGTERM does: what still runs after MUSTERD_DRAIN_TIMEOUT is stopped; its task goes back to
+    the queue if it has attempts left, and else has failed. This returns when the daemons have
+    answered, not when they have ended.
     """
     return _command("drain", "draining", node, as_json=as_json)
 
 
 def _command(name: str, done: str, node: str | None, *, as_json: bool) -> int:
     async def work(client: "Client") -> int:
-        asked = [node] if node else [record.node for record in await client.nodes()]
-        if not asked:
+        alive = {record.node for record in await client.nodes()}
+        if not (node or alive):
             raise MusterdError("no daemon is running")
         replies = await client.command(name, node=node)
-        return _report(replies, set(asked), done, as_json=as_json)
+        silent = ({node} if node else alive) - {reply["node"] for reply in replies}
+        for one in sorted(silent):
+            unknown = "no daemon of this name answered; see `musterd ps`"
+            warn(f"{one}: {'did not answer' if one in alive else unknown}")
+        return 1 if _report(replies, done, as_json=as_json) or silent else 0
 
     return call(work)
 
 
-def _report(replies: list[dict[str, Any]], asked: set[str], done: str, *, as_json: bool) -> int:
-    """Print the replies and tell of those that are missing; the exit code."""
-    good = [reply for reply in replies if reply.get("ok")]
+def _report(replies: list[dict[str, Any]], done: str, *, as_json: bool) -> int:
+    """Print the replies; how many daemons did not do it."""
+    bad = [reply for reply in replies if not reply.get("ok")]
     for reply in replies:
         if as_json:
             print_json(reply)
         elif reply.get("ok"):
             click.echo(f"{reply['node']}: {done}")
-    for reply in (reply for reply in replies if not reply.get("ok")):
+    for reply in bad:
         warn(f"{reply['node']}: {one_line(str(reply.get('error', {}).get('message', '')))}")
-    silent = sorted(asked - {reply["node"] for reply in replies})
-    for name in silent:
-        warn(f"{name}: no daemon of this name answered; see `musterd ps`")
-    return 1 if silent or len(good) < len(replies) else 0
+    return len(bad)

@@ -8,14 +8,20 @@ import click
 
 from musterd.cli.call import call
 from musterd.cli.command import ExampleCommand, json_option
-from musterd.cli.output import print_json
+from musterd.cli.output import print_json, warn
 from musterd.display import STYLES, one_line, why
+from musterd.errors import UnreachableError
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
     from musterd.client import Client
     from musterd.records import Event
 
 _START = "0-0"
+_PAUSE = 0.5
+"""Seconds between two looks for a server that is away."""
+
 _PLACE = re.compile(r"([0-9]{1,19})(-[0-9]{1,19})?")
 
 
@@ -34,6 +40,7 @@ def _place(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     cls=ExampleCommand,
     examples="""
         musterd events                                  all that are kept
+        musterd events --count 12                       the last 12
         musterd events --follow                         those to come, until Ctrl-C
         musterd events --follow --json --count 1        wait for the next one
         musterd events --since 1763780400123-0 --json   go on after the last one seen
@@ -46,19 +53,25 @@ def _place(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     callback=_place,
     help="Only those after this place, the `place` of an event in --json; 0 for all.",
 )
-@click.option("--count", "-n", type=click.IntRange(min=1), metavar="N", help="End after so many.")
+@click.option(
+    "--count",
+    "-n",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Only the last N; with --since or --follow the first N.",
+)
 @json_option("one event a line, as in the contract, with its `place` in the log")
 def events(*, follow: bool, since: str | None, count: int | None, as_json: bool) -> None:
     """Print events, the oldest first.
 
-    Without --since: all that are kept, or with --follow only those to come. If the events after
-    PLACE were trimmed away, this says so and which is the first one left, with exit code 1.
+    Without --since: all that are kept, or with --follow only those to come. If events after PLACE
+    may have been trimmed away, this says so and which is the first one left, with exit code 1.
+    --follow waits where the server is away, and goes on where it was.
     """
-    place = since or (None if follow else _START)
 
     async def work(client: "Client") -> None:
         left = count
-        async with contextlib.aclosing(client.events(place, follow=follow)) as found:
+        async with contextlib.aclosing(_find(client, since, count, follow=follow)) as found:
             async for event in found:
                 _print(event, as_json=as_json)
                 left = left and left - 1
@@ -66,6 +79,47 @@ def events(*, follow: bool, since: str | None, count: int | None, as_json: bool)
                     return
 
     call(work)
+
+
+async def _find(
+    client: "Client", since: str | None, count: int | None, *, follow: bool
+) -> "AsyncGenerator[Event]":
+    if count and not (since or follow):
+        for event in await client.latest_events(count):
+            yield event
+        return
+    found = _follow(client, since) if follow else client.events(since or _START, follow=False)
+    async with contextlib.aclosing(found):
+        async for event in found:
+            yield event
+
+
+async def _follow(client: "Client", since: str | None) -> "AsyncGenerator[Event]":
+    """The events after a place, or those to come, over faults of the server that pass."""
+    newest = await client.latest_events(1)  # also: a server that never answered is an error
+    place = since or (newest[-1].place if newest else _START)
+    while True:
+        try:
+            async with contextlib.aclosing(client.events(place)) as found:
+                async for event in found:
+                    place = event.place
+                    yield event
+        except UnreachableError as error:
+            warn(f"Valkey at {error.where} does not answer: {error.problem}; waiting for it")
+            await _answered(client)
+            warn(f"Valkey at {error.where} answers again; going on")
+
+
+async def _answered(client: "Client") -> None:
+    import anyio  # noqa: PLC0415 - `--help` does without it
+
+    while True:
+        try:
+            await client.latest_events(1)
+        except UnreachableError:
+            await anyio.sleep(_PAUSE)
+        else:
+            return
 
 
 def _print(event: "Event", *, as_json: bool) -> None:

@@ -1,6 +1,5 @@
 """`musterd kill`: stop agents and tasks, durably."""
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -11,13 +10,10 @@ from musterd.cli.call import call
 from musterd.cli.command import ExampleCommand, json_option
 from musterd.cli.output import print_json, warn
 from musterd.errors import MusterdError, NotFoundError
-from musterd.states import TASK_LIVE
 
 if TYPE_CHECKING:
     from musterd.client import Client
     from musterd.moves import KillOutcome
-
-_ALL = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -61,8 +57,6 @@ def kill(*, ids: tuple[str, ...], everything: bool, kind: str, **options: Any) -
     how = _How(**options)
     if bool(ids) == everything:
         raise click.UsageError("give the ids of tasks or agents, or --all")
-    if everything and how.grace is not None:
-        raise click.UsageError("--grace goes with ids, not with --all")
     if kind and not everything:
         raise click.UsageError("--kind goes with --all")
     if everything:
@@ -81,16 +75,16 @@ async def _kill_each(client: "Client", ids: Sequence[str], how: _How) -> int:
             warn(str(error))
             code = code or error.exit_code
     for record_id, outcome in asked.items():
-        status = (await client.wait_for(record_id)).status if how.wait else ""
-        _print(record_id, outcome, status, as_json=how.as_json)
+        status = await _wait_for(client, record_id) if how.wait else ""
+        _print(record_id, outcome, status, how)
     return code
 
 
-def _print(record_id: str, outcome: "KillOutcome", status: str, *, as_json: bool) -> None:
-    if as_json:
+def _print(record_id: str, outcome: "KillOutcome", status: str, how: _How) -> None:
+    if how.as_json:
         told = {"id": record_id, "outcome": outcome.outcome, "status": status, "node": outcome.node}
         print_json({name: value for name, value in told.items() if value})
-    elif status:
+    elif how.wait:
         click.echo(f"{record_id}: dead")
     elif outcome.outcome == "requested":
         click.echo(f"{record_id}: {outcome.record_id} on {outcome.node} is asked to stop")
@@ -99,19 +93,21 @@ def _print(record_id: str, outcome: "KillOutcome", status: str, *, as_json: bool
 
 
 async def _kill_all(client: "Client", kind: str, how: _How) -> int:
-    live = await _live_tasks(client, kind) if how.wait else []
-    count = await client.kill_all(kind, reason=how.reason)
-    for task_id in live:
-        with contextlib.suppress(NotFoundError):  # it had ended before, and its record has gone
-            await client.wait_for(task_id)
+    outcomes = await client.kill_all(kind, reason=how.reason, grace=how.grace)
+    asked = [outcome.record_id for outcome in outcomes if outcome.outcome == "requested"]
+    for agent_id in asked if how.wait else ():
+        await _wait_for(client, agent_id)
     if how.as_json:
-        print_json({"tasks": count})
+        print_json({"tasks": len(outcomes)})
     else:
-        tasks = "1 task" if count == 1 else f"{count} tasks"
+        tasks = "1 task" if len(outcomes) == 1 else f"{len(outcomes)} tasks"
         click.echo(f"{tasks} {'dead' if how.wait else 'asked to stop'}")
     return 0
 
 
-async def _live_tasks(client: "Client", kind: str) -> list[str]:
-    live = [task for status in sorted(TASK_LIVE) for task in await client.tasks(status, _ALL)]
-    return [task.task_id for task in live if kind in {"", task.kind}]
+async def _wait_for(client: "Client", record_id: str) -> str:
+    """Wait for the end of what was killed; the status of its record, empty if that is gone."""
+    try:
+        return (await client.wait_for(record_id)).status
+    except NotFoundError:  # trimmed since: only the records of the dead are
+        return ""

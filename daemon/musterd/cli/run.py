@@ -1,8 +1,20 @@
 """`musterd run`: the daemon."""
 
+import os
+import threading
+import time
+from typing import TYPE_CHECKING, Final
+
 import click
 
 from musterd.cli.command import ExampleCommand
+from musterd.errors import MusterdError
+
+if TYPE_CHECKING:
+    from musterd.settings import Settings
+
+_LEFT: Final = 3.0
+"""Seconds that tasks and threads which agents left behind may take to end after the daemon."""
 
 
 @click.command(
@@ -27,7 +39,7 @@ from musterd.cli.command import ExampleCommand
 @click.option("--state-dir", metavar="FOLDER", help="Where the embedded server keeps its data.")
 @click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
 @click.option("--log-format", metavar="FORMAT", help="auto, json or console.")
-def run(*, embedded: bool, agents: tuple[str, ...], **given: str | None) -> None:
+def run(*, embedded: bool, agents: tuple[str, ...], **given: str | None) -> int:
     """Run the daemon: claim tasks, start their agents, supervise them.
 
     It runs in the foreground and logs to standard error. SIGTERM and SIGINT drain: nothing more is
@@ -37,11 +49,49 @@ def run(*, embedded: bool, agents: tuple[str, ...], **given: str | None) -> None
     Each option wins over the setting of the same name in the environment (MUSTERD_NODE, …), which
     wins over .env. The other settings are listed in .env.example.
     """
-    import anyio  # noqa: PLC0415 - `--help` does without the whole daemon
-
-    from musterd import logs, service  # noqa: PLC0415 - as above
+    from musterd import logs  # noqa: PLC0415 - `--help` does without the whole daemon
     from musterd.settings import load  # noqa: PLC0415 - as above
 
     settings = load(embedded=embedded or None, agents=",".join(agents) or None, **given)
     logs.configure(settings.log_level, settings.log_format)
-    anyio.run(service.run, settings)
+    return _serve(settings)
+
+
+def _serve(settings: "Settings") -> int:
+    """Run the daemon to its end; the exit code."""
+    import asyncio  # noqa: PLC0415 - as above
+
+    import structlog  # noqa: PLC0415 - as above
+
+    from musterd import logs, service  # noqa: PLC0415 - as above
+
+    code, sentence = 1, ""
+    # Not anyio.run: there is no room for a clock before it waits for tasks and threads left behind.
+    with asyncio.Runner() as runner:
+        try:
+            runner.run(service.run(settings))
+            code = 0
+        except MusterdError as error:
+            code, sentence = error.exit_code, str(error)
+            logs.flush()  # its lines come before the sentence
+            raise
+        except (Exception, SystemExit):  # noqa: BLE001 - a fault, of musterd or of an agent's callback
+            structlog.get_logger().exception("the daemon failed")
+        finally:
+            _leave_in_time(code, sentence)
+    return code
+
+
+def _leave_in_time(code: int, sentence: str) -> None:
+    """End the process with this exit code, by force if it has not ended in a few seconds."""
+    import structlog  # noqa: PLC0415 - as above
+
+    from musterd import logs  # noqa: PLC0415 - as above
+
+    def leave() -> None:
+        time.sleep(_LEFT)
+        structlog.get_logger().error("left with tasks or threads that do not end", error=sentence)
+        logs.flush()
+        os._exit(code)
+
+    threading.Thread(target=leave, name="leave in time", daemon=True).start()

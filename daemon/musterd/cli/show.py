@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -9,13 +10,14 @@ import click
 from musterd.cli.call import call
 from musterd.cli.command import ExampleCommand, json_option
 from musterd.cli.output import STATUS, print_json, print_table
+from musterd.cli.standing import Standing, look_around
 from musterd.display import STYLES, age_since, lines, seconds_between, why
 from musterd.errors import NotFoundError
+from musterd.jsons import Json
 from musterd.records import AgentRecord, TaskRecord
 
 if TYPE_CHECKING:
     from musterd.client import Client
-    from musterd.jsons import Json
 
 _SHOWN_ATTEMPTS = 20
 _WIDTH = 12
@@ -30,28 +32,50 @@ _WIDTH = 12
     """,
 )
 @click.argument("record_id", metavar="ID")
-@json_option('one document: the record, and a task\'s attempts as "agents"')
+@json_option(
+    'one document: the record, a task\'s attempts as "agents", what holds it up as "notes"'
+)
 def show(*, record_id: str, as_json: bool) -> None:
     """Show all that is known of a task or an agent.
 
-    Of a task also its attempts, the last 20. Exit code 3 if there is no such record.
+    Of a task also its attempts, the last 20. `note` says what a pending one waits for, or that the
+    daemon of a live one is gone. Exit code 3 if there is no such record.
     """
-    record, agents = call(lambda client: _look(client, record_id))
+    view = call(lambda client: _look(client, record_id))
     if as_json:
-        attempts: list[Json] = [agent.as_json() for agent in agents]
-        of_task: dict[str, Json] = {"agents": attempts} if isinstance(record, TaskRecord) else {}
-        return print_json(record.as_json() | of_task)
-    for name, value in _told(record):
+        return print_json(view.as_json())
+    for name, value in _told(view.record):
         _print_field(name, value)
-    if agents:
+    if note := view.standing.note(view.record):
+        _print_field("note", note)
+    if view.agents:
         click.echo()
-        print_table(("ATTEMPT", STATUS, "NODE", "TOOK", "WHY"), [_row(agent) for agent in agents])
+        titles = ("ATTEMPT", STATUS, "NODE", "TOOK", "WHY")
+        print_table(titles, [_row(agent, view.standing) for agent in view.agents])
     return None
 
 
-async def _look(
-    client: "Client", record_id: str
-) -> tuple[TaskRecord | AgentRecord, list[AgentRecord]]:
+@dataclass(frozen=True)
+class _View:
+    record: TaskRecord | AgentRecord
+    agents: list[AgentRecord]
+    standing: Standing
+
+    def as_json(self) -> dict[str, Json]:
+        document = self.record.as_json()
+        if isinstance(self.record, TaskRecord):
+            document["agents"] = [agent.as_json() for agent in self.agents]
+        if notes := dict(self._notes()):
+            document["notes"] = notes
+        return document
+
+    def _notes(self) -> Iterator[tuple[str, Json]]:
+        for record in (self.record, *self.agents):
+            if note := self.standing.note(record):
+                yield record.agent_id if isinstance(record, AgentRecord) else record.task_id, note
+
+
+async def _look(client: "Client", record_id: str) -> _View:
     record = await client.get(record_id)
     agents = []
     if isinstance(record, TaskRecord):
@@ -63,7 +87,7 @@ async def _look(
                 continue
             assert isinstance(agent, AgentRecord)  # noqa: S101 - the id is an agent's
             agents.append(agent)
-    return record, agents
+    return _View(record, agents, await look_around(client, [record]))
 
 
 def _told(record: TaskRecord | AgentRecord) -> Iterator[tuple[str, str]]:
@@ -86,12 +110,12 @@ def _print_field(name: str, value: str) -> None:
         click.echo(f"{'':{_WIDTH}}  {line}")
 
 
-def _row(agent: AgentRecord) -> tuple[str, ...]:
+def _row(agent: AgentRecord, standing: Standing) -> tuple[str, ...]:
     took = seconds_between(agent.started_at, agent.completed_at)
     return (
         agent.agent_id,
         agent.status,
         agent.node or "",
         "" if took is None else f"{took:.3f}s",
-        why(agent.reason, agent.error),
+        standing.note(agent) or why(agent.reason, agent.error),
     )

@@ -4,12 +4,13 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
-from musterd import jsons
+from musterd import ids, jsons
 from musterd.cli.call import call
 from musterd.cli.command import ExampleCommand, json_option, read_json
 from musterd.cli.output import print_json
+from musterd.cli.standing import look_around
 from musterd.display import why
-from musterd.errors import MalformedError, MusterdError
+from musterd.errors import MalformedError, MusterdError, UnreachableError
 from musterd.jsons import Json
 from musterd.records import TaskRecord
 from musterd.states import TaskState
@@ -70,7 +71,7 @@ def submit(
         context = _read(context_file)
 
     async def work(client: "Client") -> None:
-        task_id = await client.submit(kind, context, **options)
+        task_id = await _submit(client, kind, context, **options)
         if not (wait and as_json):
             _print_id(task_id, as_json=as_json)
         if wait:
@@ -87,6 +88,19 @@ def _read(file: BinaryIO) -> Json:
     return context
 
 
+async def _submit(client: "Client", kind: str, context: Json, **options: Any) -> str:
+    # Chosen here, so that it can be told when no answer came.
+    task_id = options.pop("task_id") or ids.new_task_id()
+    try:
+        return await client.submit(kind, context, task_id=task_id, **options)
+    except UnreachableError as error:
+        advice = (
+            f"{task_id} may have been submitted all the same, and with --id {task_id} it is safe "
+            "to submit it again"
+        )
+        raise UnreachableError(error.where, error.problem, advice) from error
+
+
 def _print_id(task_id: str, *, as_json: bool) -> None:
     if as_json:
         print_json({"taskId": task_id})
@@ -98,9 +112,17 @@ async def _ended(client: "Client", task_id: str, limit: float | None) -> TaskRec
     try:
         record = await client.wait_for(task_id, limit)
     except TimeoutError:
-        raise MusterdError(f"{task_id}: has not ended after {limit:g} s; it goes on") from None
+        raise MusterdError(f"{task_id}: {await _late(client, task_id, limit)}") from None
     assert isinstance(record, TaskRecord)  # noqa: S101 - the id is a task's
     return record
+
+
+async def _late(client: "Client", task_id: str, limit: float | None) -> str:
+    task = await client.get(task_id)
+    if task.status != TaskState.PENDING:
+        return f"has not ended after {limit:g} s; it goes on"
+    note = (await look_around(client, [task])).note(task)
+    return f"has not started after {limit:g} s; {note or 'it waits for its turn'}"
 
 
 def _report(task: TaskRecord, *, as_json: bool) -> None:

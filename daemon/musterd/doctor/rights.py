@@ -48,7 +48,7 @@ def uses(keys: Keys, node: str, probe: str) -> Iterator[Use]:
     """Everything that is done, by key family and by channel."""
     yield Use(keys.task(probe), _RECORD)
     yield Use(keys.agent(probe), _RECORD)
-    yield Use(keys.heartbeat(probe), "EXISTS SET PEXPIRE DEL")
+    yield Use(keys.heartbeat(probe), "EXISTS GET SET PEXPIRE DEL")
     yield Use(keys.node(node), f"{_RECORD} EXISTS")
     yield Use(keys.owned(node), "TYPE SADD SREM SCARD SMEMBERS SRANDMEMBER EXISTS")
     yield Use(keys.epochs(node), "TYPE ZADD ZRANGE ZREMRANGEBYRANK PEXPIRE")
@@ -58,7 +58,7 @@ def uses(keys: Keys, node: str, probe: str) -> Iterator[Use]:
     yield Use(keys.scheduled, _INDEX)
     yield Use(keys.nodes, _LISTED)
     yield Use(keys.sequence, "TYPE GET INCR")
-    yield Use(keys.kinds, "TYPE HGET HGETALL HLEN HSET")
+    yield Use(keys.kinds, "TYPE HGET HGETALL HLEN HKEYS HSET HDEL")
     yield Use(keys.kills, "TYPE HGET HGETALL HSET HDEL HEXISTS")
     yield Use(keys.events_log, "TYPE XADD XRANGE XREVRANGE XREAD XLEN")
     yield Use(keys.events, "PUBLISH SUBSCRIBE")

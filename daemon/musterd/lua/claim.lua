@@ -7,17 +7,22 @@
 -- The same number again answers what that claim took and has not ended: nothing is taken twice when
 -- an answer is lost.
 
-local DUE_AT_ONCE = 256
+local DUE_AT_ONCE, REPAIR = 256, 60 * 1000
 
 local function promote(broken)
   local due = redis.call('ZRANGEBYSCORE', SCHEDULED, '-inf', NOW, 'LIMIT', 0, DUE_AT_ONCE)
   for _, id in ipairs(due) do
     local fine, task = pcall(read_task, id)
-    redis.call('ZREM', SCHEDULED, id)
-    if fine and task and task.status == 'pending' and pcall(expect, QUEUE .. task.kind, 'zset') then
-      enqueue(task, 0)
-    else
+    local is_pending = fine and task and task.status == 'pending'
+    if not is_pending then
+      redis.call('ZREM', SCHEDULED, id)
       broken[#broken + 1] = id
+    elseif pcall(expect, QUEUE .. task.kind, 'zset') then
+      redis.call('ZREM', SCHEDULED, id)
+      enqueue(task, 0)
+    else   -- until somebody has repaired its queue
+      redis.call('ZADD', SCHEDULED, NOW + REPAIR, id)
+      broken[#broken + 1] = QUEUE .. task.kind
     end
   end
 end
@@ -111,4 +116,19 @@ function STEPS.claim(number, stem, count, ...)
   local agents = {}
   for _, id in ipairs(taken) do agents[#agents + 1] = describe(id) end
   return {'ok', until_due(), broken, agents}
+end
+
+-- adopt: those of our agents that were claimed and never started, whose claim's answer was lost.
+-- ARGS agents
+-- OK   {'ok', agents} described as claim does
+function STEPS.adopt(...)
+  local agents = {}
+  for _, id in ipairs({...}) do
+    local fine, agent = pcall(read_agent, id)
+    if fine and agent and agent.status == 'spawning' and agent.node == ME and agent.epoch == EPOCH
+    then
+      agents[#agents + 1] = describe(id)
+    end
+  end
+  return {'ok', agents}
 end

@@ -14,7 +14,7 @@ local function close_task(task, status, ending, node)
   shift(TASKS, task.id, task.status, status)
   local final = status == 'failed' and ',"final":true' or ''
   tell('task.' .. status, task, task.agent, node, outcome(ending) .. final)
-  forget_oldest(2)
+  if ME ~= '' then forget_oldest(2) end
 end
 
 local function retry_task(task, ending, delay, node)
@@ -51,14 +51,15 @@ local function task_after(task, status, reason)
   return target
 end
 
--- What a recorded kill asks: who and why. nil when there is none.
+-- What a recorded kill asks: when, by whom, why, how soon. nil when there is none.
 local function read_kill(agent_id)
   local text = redis.call('HGET', KILLS, agent_id)
   if not text then return nil end
   local fine, request = pcall(cjson.decode, text)
   if not fine or type(request) ~= 'table' then return {} end
   local function text_of(name) return type(request[name]) == 'string' and request[name] or nil end
-  return {reason = text_of('reason'), by = text_of('by')}
+  return {at = text_of('at'), by = text_of('by'), reason = text_of('reason'),
+    grace = type(request.grace) == 'number' and request.grace or nil}
 end
 
 -- Writes what task_after found.

@@ -21,17 +21,41 @@ local function kill_ended(record, by)
   return {'ended', record.status}
 end
 
+local function write_request(agent_id, at, why, by, grace)
+  redis.call('HSET', KILLS, agent_id, '{"at":' .. quote(at)
+    .. (by and by ~= '' and ',"by":' .. cjson.encode(by) or '')
+    .. (grace ~= '' and ',"grace":' .. grace or '')
+    .. (why and why ~= '' and ',"reason":' .. cjson.encode(why) or '') .. '}')
+end
+
+-- The first request stands; a later one may only leave the agent less time.
 local function kill_live(agent, why, by, grace)
   expect_voice(KILL_BELL .. agent.node)
-  if redis.call('HEXISTS', KILLS, agent.id) == 0 then
-    local request = '{"at":"' .. NOW_ISO .. '"'
-      .. (by ~= '' and ',"by":' .. cjson.encode(by) or '')
-      .. (grace ~= '' and ',"grace":' .. grace or '')
-      .. (why ~= '' and ',"reason":' .. cjson.encode(why) or '') .. '}'
-    redis.call('HSET', KILLS, agent.id, request)
+  local known = read_kill(agent.id)
+  if not known then
+    write_request(agent.id, NOW_ISO, why, by, grace)
+  elseif grace ~= '' and (not known.grace or tonumber(grace) < known.grace) then
+    write_request(agent.id, known.at or NOW_ISO, known.reason, known.by, grace)
   end
   redis.call('PUBLISH', KILL_BELL .. agent.node, agent.id)
   return {'ok', 'requested', agent.id, agent.node}
+end
+
+-- The agent's record was removed by hand. If it still has a heartbeat its daemon is told to stop it,
+-- and settles the task when it has; otherwise nobody is left to do that.
+local function kill_unrecorded(task, why, by, grace)
+  local id = task.agent or ''
+  local beat = redis.pcall('GET', HEARTBEAT .. id)
+  local node = type(beat) == 'string' and string.match(beat, '^(.+)/')
+  if node then return kill_live({id = id, node = node}, why, by, grace) end
+  check_step(TASK_STEPS, task.status, 'failed')
+  redis.call('HDEL', KILLS, id)
+  if task.agent then
+    forget_agent(id)
+    tell('agent.failed', task, id, ME, outcome({reason = 'lost', error = 'its record was removed'}))
+  end
+  close_task(task, 'failed', {reason = 'killed', error = why, killed_by = by}, ME)
+  return {'ok', 'failed', task.id}
 end
 
 function STEPS.kill(what, id, kind, why, by, grace)
@@ -43,8 +67,8 @@ function STEPS.kill(what, id, kind, why, by, grace)
     if ended(TASK_STEPS, record.status) or record.status == 'failed' then
       return kill_ended(record, by)
     end
-    agent = read_agent(record.agent)
-      or refuse('broken', TASK .. id, 'its agent ' .. tostring(record.agent) .. ' has no record')
+    agent = record.agent and read_agent(record.agent)
+    if not agent then return kill_unrecorded(record, why, by, grace) end
   else
     agent = read_agent(id) or refuse('not_found')
     record = agent

@@ -1,6 +1,15 @@
 -- The daemon's own record: its heartbeat, its name, and the fence of its claims.
 
-local LIVES, LIVES_KEPT = 32, 30 * 86400 * 1000
+local LIVES, LIVES_KEPT = 32, 30 * 86400 * 1000   -- ms
+local KIND_KEPT = 30 * 86400                     -- s
+
+local function process_of(...)
+  local pairs_given = {...}
+  for i = 1, #pairs_given, 2 do
+    if pairs_given[i] == 'process' then return pairs_given[i + 1] end
+  end
+  return ''
+end
 
 -- register: take the node's name, or keep it; also the heartbeat of the record.
 -- ARGS 1 epoch of a dead holder whose name is taken over ('' none) · then pairs of field and value
@@ -17,20 +26,21 @@ function STEPS.register(dead, ...)
   -- daemon stays alive while its writes must wait.
   if ours then redis.call('PEXPIRE', key, TTL) else redis.call('DEL', key) end
   redis.call('HSET', key, 'node', ME, 'epoch', EPOCH, ...)
+  redis.call('HSETNX', key, 'startedAt', NOW_ISO)
   redis.call('PEXPIRE', key, TTL)
   redis.call('ZADD', NODES, NOW, ME)
-  redis.call('ZADD', EPOCHS .. ME, 'NX', NOW, EPOCH)
+  redis.call('ZADD', EPOCHS .. ME, 'NX', NOW, EPOCH .. ' ' .. process_of(...))
   redis.call('ZREMRANGEBYRANK', EPOCHS .. ME, 0, -LIVES - 1)
   redis.call('PEXPIRE', EPOCHS .. ME, LIVES_KEPT)
   return {'ok', ours and 0 or 1, redis.call('SCARD', OWNED .. ME)}
 end
 
--- epochs: the earlier lives of this node; processes of them may still run.
--- OK   {'ok', epochs}
-function STEPS.epochs()
+-- lives: the earlier lives of this node; processes of them may still run.
+-- OK   {'ok', lives}, each an epoch, a space, and the process that lived it
+function STEPS.lives()
   local lives = {}
-  for _, epoch in ipairs(redis.call('ZRANGE', EPOCHS .. ME, 0, -1)) do
-    if epoch ~= EPOCH then lives[#lives + 1] = epoch end
+  for _, life in ipairs(redis.call('ZRANGE', EPOCHS .. ME, 0, -1)) do
+    if string.match(life, '^%S+') ~= EPOCH then lives[#lives + 1] = life end
   end
   return {'ok', lives}
 end
@@ -45,6 +55,16 @@ function STEPS.release()
   return {'ok'}
 end
 
+-- A kind that nobody has offered for long is none any more.
+local function forget_kinds()
+  local oldest = iso(tonumber(time[1]) - KIND_KEPT, MS)
+  local offers = redis.call('HGETALL', KINDS)
+  for i = 1, #offers, 2 do
+    local at = string.match(offers[i + 1], '"offeredAt":"([^"]*)"')
+    if not at or at < oldest then redis.call('HDEL', KINDS, offers[i]) end
+  end
+end
+
 -- offer: the kinds this daemon runs, with their defaults.
 -- ARGS pairs of kind and JSON object
 -- OK   {'ok'}
@@ -55,5 +75,6 @@ function STEPS.offer(...)
     local offer = '{"offeredAt":"' .. NOW_ISO .. '"' .. (rest == '}' and '' or ',') .. rest
     redis.call('HSET', KINDS, pairs_given[i], offer)
   end
+  forget_kinds()
   return {'ok'}
 end

@@ -168,7 +168,11 @@ local function tell(what, task, agent, node, more)
     .. (node and node ~= '' and ',"node":' .. quote(node) or '')
     .. ',"attempt":' .. string.format('%d', task.attempt)
     .. (more or '') .. ',"timestamp":"' .. NOW_ISO .. '"}'
-  redis.call('XADD', LOG, 'MAXLEN', '~', LOG_LENGTH, '*', 'event', event)
+  if ME == '' then   -- a client's settings are not those of the daemons, which trim
+    redis.call('XADD', LOG, '*', 'event', event)
+  else
+    redis.call('XADD', LOG, 'MAXLEN', '~', LOG_LENGTH, '*', 'event', event)
+  end
   redis.call('PUBLISH', EVENTS, event)
 end
 

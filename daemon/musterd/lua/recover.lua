@@ -29,15 +29,15 @@ end
 
 -- settle: end an agent for its dead owner. Its token goes with it, so that an owner that comes back
 -- finds itself superseded.
--- ARGS 1 agent · 2 node it was listed under · 3 "1" its work has been ended, by its own node
---      4 "1" also if it is of this very epoch: no actor runs it
+-- ARGS 1 agent · 2 node it was listed under · 3 epochs of this node of whose agents nothing runs any
+--      more, and this is known: separated by spaces; the present one too, for an agent without actor
 -- OK   {'ok', agent's status, task's status} · {'ok', '', ''} there was nothing left to end
--- ELSE {'alive'} its owner lives
+-- ELSE {'alive'} its owner lives · {'not_owner'} this node's name is another daemon's by now
 -- With a kill recorded: `killed` where the work is known to have ended, else failed, lost; the task
 -- has ended as killed either way.
 
 local function strike_off(agent_id, node, is_over)
-  redis.call('SREM', OWNED .. node, agent_id)
+  if redis.call('SREM', OWNED .. node, agent_id) == 0 then refuse('not_found') end
   if is_over then
     redis.call('DEL', HEARTBEAT .. agent_id)
     redis.call('HDEL', KILLS, agent_id)
@@ -45,10 +45,37 @@ local function strike_off(agent_id, node, is_over)
   return {'ok', '', ''}
 end
 
-local function owner_lives(agent, own)
-  if agent.node == ME then return agent.epoch == EPOCH and not own end
-  return redis.call('EXISTS', HEARTBEAT .. agent.id) == 1
-    or redis.call('HGET', NODE .. agent.node, 'epoch') == agent.epoch
+local function check_owner_dead(agent, work_ended)
+  local holder = redis.call('HGET', NODE .. agent.node, 'epoch')
+  if agent.node == ME then
+    if holder ~= EPOCH then refuse('not_owner') end
+    if agent.epoch == EPOCH and not work_ended then refuse('alive') end
+  elseif holder == agent.epoch or redis.call('EXISTS', HEARTBEAT .. agent.id) == 1 then
+    refuse('alive')
+  end
+end
+
+-- An agent whose record somebody removed: its task must not stand there for ever.
+local function settle_unrecorded(id, node)
+  local task_id = string.match(id, '^(.+)%.%d+$')
+  local task = task_id and read_task(task_id)
+  if not task or task.agent ~= id or not TASK_STEPS[task.status].failed or task.status == 'pending'
+  then
+    local struck = strike_off(id, node, true)
+    forget_agent(id)
+    return struck
+  end
+  expect(QUEUE .. task.kind, 'zset')
+  if node ~= ME and redis.call('EXISTS', HEARTBEAT .. id) == 1 then refuse('alive') end
+  local kill = read_kill(id)
+  local lost = {reason = 'lost', error = 'its record was removed'}
+  local ending = kill and {reason = 'killed', error = kill.reason, killed_by = kill.by} or lost
+  local after = task_after(task, kill and 'killed' or 'failed', ending.reason)
+  strike_off(id, node, true)
+  forget_agent(id)
+  tell('agent.failed', task, id, node, outcome(lost))
+  end_task(task, after, ending, 0, node)
+  return {'ok', 'failed', after}
 end
 
 local function settle(agent, work_ended)
@@ -68,11 +95,15 @@ local function settle(agent, work_ended)
   return {'ok', status, after}
 end
 
-function STEPS.settle(id, node, work_ended, own)
+function STEPS.settle(id, node, ended_epochs)
   expect(OWNED .. node, 'set')
+  expect(NODE .. node, 'hash')
   local agent = read_agent(id)
-  local is_over = not agent or ended(AGENT_STEPS, agent.status)
+  if not agent then return settle_unrecorded(id, node) end
+  local is_over = ended(AGENT_STEPS, agent.status)
   if is_over or agent.node ~= node then return strike_off(id, node, is_over) end
-  if owner_lives(agent, own == '1') then refuse('alive') end
-  return settle(agent, work_ended == '1')
+  local work_ended = agent.node == ME and agent.epoch
+    and string.find(' ' .. ended_epochs .. ' ', ' ' .. agent.epoch .. ' ', 1, true) ~= nil
+  check_owner_dead(agent, work_ended)
+  return settle(agent, work_ended)
 end

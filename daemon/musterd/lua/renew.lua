@@ -3,13 +3,15 @@
 -- OK   {'ok', agents that are no longer this owner's}
 -- A key that is gone is not yet a lost agent: the server may have been away for longer than the TTL.
 function STEPS.renew(...)
-  local lost = {}
+  local lost, mine = {}, ME .. '/' .. EPOCH
   for _, id in ipairs({...}) do
-    if redis.call('PEXPIRE', HEARTBEAT .. id, TTL) == 0 then
+    if redis.pcall('GET', HEARTBEAT .. id) == mine then
+      redis.call('PEXPIRE', HEARTBEAT .. id, TTL)
+    else
       local fine, agent = pcall(read_agent, id)
       if fine and agent and agent.node == ME and agent.epoch == EPOCH
         and not ended(AGENT_STEPS, agent.status) then
-        redis.call('SET', HEARTBEAT .. id, ME .. '/' .. EPOCH, 'PX', TTL)
+        redis.call('SET', HEARTBEAT .. id, mine, 'PX', TTL)
         redis.call('SADD', OWNED .. ME, id)
       else
         lost[#lost + 1] = id

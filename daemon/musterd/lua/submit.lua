@@ -2,7 +2,7 @@
 -- ARGS 1 task · 2 kind · 3 context, JSON · 4 priority, 0 to 9 · 5 delay, ms · 6 timeout, s
 --      7 max attempts · 8 metadata, JSON
 -- OK   {'ok', 1} created · {'ok', 0} it was there, with the same kind and context
--- ELSE {'exists'} · {'unknown_kind'}
+-- ELSE {'exists'} · {'unknown_kind', those that are known}
 function STEPS.submit(id, kind, context, priority, delay, timeout, max_attempts, metadata)
   local known = read_task(id)
   if known then
@@ -10,7 +10,9 @@ function STEPS.submit(id, kind, context, priority, delay, timeout, max_attempts,
     return same and {'ok', 0} or {'exists'}
   end
   local offered = redis.call('HGET', KINDS, kind)
-  if not offered and redis.call('HLEN', KINDS) > 0 then return {'unknown_kind'} end
+  if not offered and redis.call('HLEN', KINDS) > 0 then
+    return {'unknown_kind', redis.call('HKEYS', KINDS)}
+  end
   expect(QUEUE .. kind, 'zset')
   local fine, defaults = pcall(cjson.decode, offered or '{}')
   if not fine or type(defaults) ~= 'table' then defaults = {} end

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from musterd import jsons
-from musterd.jsons import Json
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -58,11 +57,13 @@ class Context:
 class Runtime(Protocol):
     """Runs one attempt. Cancelling the scope around `run` is how it is stopped."""
 
-    async def run(self, context: Context) -> Json:
+    async def run(self, context: Context) -> str | None:
         """Run an agent to its end; whatever it started has ended when this returns or raises.
 
+        It may return though its scope was cancelled: the agent has used its grace to finish.
+
         Returns:
-            The agent's result, a JSON value.
+            The agent's result, valid JSON of at most 1 MiB; None if it has none.
 
         Raises:
             AgentFailed: it failed, with words of its own.
@@ -70,12 +71,14 @@ class Runtime(Protocol):
         """
 
 
-def encode_result(value: object) -> str:
-    """An agent's result as JSON.
+def encode_result(value: object) -> str | None:
+    """An agent's result as JSON; None for None.
 
     Raises:
         AgentFailed: it is no JSON value, or larger than 1 MiB.
     """
+    if value is None:
+        return None
     try:
         text = jsons.dumps(value)
     except jsons.JsonError as error:

@@ -1,12 +1,79 @@
-"""Agents that are coroutine functions; they run in the daemon itself."""
+"""Agents that are coroutine functions; they run in the daemon itself.
 
+`sys.exit`, or a KeyboardInterrupt that is raised, fails the agent that did it and no more, also in
+the tasks that it starts. What its loop callbacks raise cannot be told apart from the daemon's own.
+"""
+
+import asyncio
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextvars import ContextVar
+from typing import Any, Final
 
 import anyio
 
 from musterd.jsons import Json
 from musterd.runtimes.base import AgentFailed, Context, encode_result
+
+_EXITS: Final = (SystemExit, KeyboardInterrupt)
+"""asyncio ends the whole loop when a task raises one of these."""
+
+_in_agent = ContextVar("_in_agent", default=False)
+"""Whether the code that runs is an agent's; the tasks that it starts inherit it."""
+
+
+def contain() -> None:
+    """Keep the tasks that agents start from ending the loop that runs now; once for each loop."""
+    loop = asyncio.get_running_loop()  # anyio knows no task factories
+    create = loop.get_task_factory() or _create_task
+
+    def create_contained(
+        loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
+    ) -> "asyncio.Future[Any]":
+        if _in_agent.get() and isinstance(coroutine, Coroutine):
+            coroutine = _Contained(coroutine)
+        return create(loop, coroutine, **options)
+
+    loop.set_task_factory(create_contained)
+
+
+def _create_task(
+    loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, Any], **options: Any
+) -> "asyncio.Future[Any]":
+    return asyncio.Task(coroutine, loop=loop, **options)
+
+
+class _Contained(Coroutine[Any, Any, Any]):
+    """A coroutine that fails its agent where it would exit.
+
+    An `async def` around it would do, but for a task that is cancelled before its first step: the
+    coroutine inside would never be awaited, and Python would warn of that.
+    """
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any]) -> None:
+        self._coroutine = coroutine
+
+    def send(self, value: Any) -> Any:
+        try:
+            return self._coroutine.send(value)
+        except _EXITS as error:
+            raise _failed(error) from error
+
+    def throw(self, *exception: Any) -> Any:
+        try:
+            return self._coroutine.throw(*exception)
+        except _EXITS as error:
+            raise _failed(error) from error
+
+    def close(self) -> None:
+        self._coroutine.close()
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        return self._coroutine.__await__()
+
+    def __getattr__(self, name: str) -> Any:
+        # anyio and asyncio look at cr_frame, cr_running and others.
+        return getattr(self._coroutine, name)
 
 
 class CoroutineRuntime:
@@ -15,19 +82,24 @@ class CoroutineRuntime:
     def __init__(self, function: Callable[[Context], Awaitable[Json]]) -> None:
         self._function = function
 
-    async def run(self, context: Context) -> Json:
+    async def run(self, context: Context) -> str | None:
         """See `Runtime.run`; an exception of the function is passed on as it is."""
+        inside = _in_agent.set(True)
         try:
             result = await self._function(context)
-        except (SystemExit, KeyboardInterrupt) as error:
-            # Either one would end the daemon.
-            raise AgentFailed(f"raised {type(error).__name__}: {error}") from error
+        except _EXITS as error:
+            raise _failed(error) from error
         except anyio.get_cancelled_exc_class() as error:
             if _is_cancelled():
                 raise
             raise AgentFailed("was cancelled by something that it awaited") from error
-        encode_result(result)
-        return result
+        finally:
+            _in_agent.reset(inside)
+        return encode_result(result)
+
+
+def _failed(error: BaseException) -> AgentFailed:
+    return AgentFailed(f"raised {type(error).__name__}: {error}")
 
 
 def _is_cancelled() -> bool:

@@ -1,28 +1,34 @@
-"""A process group: started, signalled, and known to be gone.
+"""A process group and the session around it: started, signalled, and known to be gone.
 
-The leader is not reaped while the group is signalled. As a zombie it keeps the group's number, so
-that no signal can reach a stranger who was given the same number.
+The leader is not reaped before the last member has ended. As a zombie it keeps the number of the
+group and the session, so that no signal can reach a stranger who was given the same number.
 """
 
 import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from io import FileIO
 from pathlib import Path
-from typing import ClassVar, Final
+from typing import Final
 
 import anyio
-import anyio.to_thread
+import structlog
+from structlog.typing import FilteringBoundLogger
 
-from musterd import procfs
 from musterd.runtimes.base import Context
+from musterd.runtimes.session import Session
 
 _SHORTEST: Final = 0.001
 _LONGEST: Final = 0.05
 _GRACE_CHECK: Final = 0.5
 """Seconds after which a grace that was shortened meanwhile is noticed."""
+
+_PATIENCE: Final = 5.0
+"""Seconds after SIGKILL until a warning says who has not ended."""
+
+_log: FilteringBoundLogger = structlog.get_logger()
 
 
 class ProcessGroup:
@@ -32,9 +38,6 @@ class ProcessGroup:
         OSError: it cannot be started.
         ValueError: an argument or a variable holds a zero byte.
     """
-
-    leaders: ClassVar[set[int]] = set()
-    """Process ids of all leaders that are not reaped yet."""
 
     def __init__(
         self,
@@ -58,14 +61,14 @@ class ProcessGroup:
         try:
             self._pidfd = os.pidfd_open(self._number)
         except OSError:
-            self._signal(signal.SIGKILL)
+            self._signal_group(signal.SIGKILL)
             self._leader.wait()
             raise
         self._leader_ended = False
-        self.leaders.add(self._number)
+        self._session = Session(self._number)
 
     async def wait_leader(self) -> None:
-        """Return when the first process has ended; others of the group may be left."""
+        """Return when the first process has ended; others may be left."""
         if not self._leader_ended:
             await anyio.wait_readable(self._pidfd)
             self._leader_ended = True
@@ -78,80 +81,84 @@ class ProcessGroup:
         Returns:
             The leader's exit code, or the negative number of the signal that ended it.
         """
-        if self._has_live_child():
-            self._signal(signal.SIGTERM)
-            self._signal(signal.SIGCONT)  # a stopped process acts on no other signal
+        if await self._is_alive():
+            await self._ask()
             await self._wait_grace(context)
-        self._signal(signal.SIGKILL)
-        await self.wait_leader()
+            await self._force()
+        # Where orphans are not adopted by this process, they can only be reached like this.
+        self._signal_group(signal.SIGKILL)
         os.close(self._pidfd)
         exit_code = self._leader.wait()
-        self.leaders.discard(self._number)
-        await self._wait_gone()
+        self._session.close()
         return exit_code
 
-    def _signal(self, number: signal.Signals) -> None:
-        # A member that changed its user may be out of our reach; then it is waited for.
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._number, number)
+    async def _is_alive(self) -> bool:
+        return not self._leader_ended or bool(await self._others())
 
-    def _has_live_child(self) -> bool:
-        """Whether the group has a member alive that is our child, by birth or by adoption.
+    async def _others(self) -> set[int]:
+        return await self._session.find(leader_ended=self._leader_ended)
 
-        Without WEXITED the kernel counts no zombies: if there is nothing else, it says ECHILD.
-        Children of members need no look: a member whose parent ends is adopted by this process.
-        """
-        options = os.WSTOPPED | os.WCONTINUED | os.WNOHANG | os.WNOWAIT
-        try:
-            os.waitid(os.P_PGID, self._number, options)
-        except ChildProcessError:
-            return False
-        return True
+    async def _ask(self) -> None:
+        others = await self._others()
+        # A stopped process acts on no other signal than SIGCONT.
+        for number in (signal.SIGTERM, signal.SIGCONT):
+            self._signal_group(number)
+            self._signal_outside(others, number)
 
     async def _wait_grace(self, context: Context) -> None:
         asked = anyio.current_time()
         delays = _delays()
-        while self._has_live_child():
+        while await self._is_alive():
             left = asked + context.grace - anyio.current_time()
             if left <= 0:
                 return
-            if self._leader_ended:
-                await anyio.sleep(min(left, next(delays)))
-            else:
-                with anyio.move_on_after(min(left, _GRACE_CHECK)):
-                    await self.wait_leader()
+            await self._wait(min(left, next(delays) if self._leader_ended else _GRACE_CHECK))
 
-    async def _wait_gone(self) -> None:
-        """Return when no member is left; the leader is reaped already.
+    async def _force(self) -> None:
+        """SIGKILL, again and again: whoever was just being forked is met the next time."""
+        since: float | None = anyio.current_time()
+        delays = _delays()
+        while await self._is_alive():
+            self._signal_group(signal.SIGKILL)
+            others = await self._others()
+            self._signal_outside(others, signal.SIGKILL)
+            await self._wait(next(delays))
+            if since is not None and anyio.current_time() - since >= _PATIENCE:
+                since = None
+                _log.warning("processes do not end after SIGKILL", pids=self._left(others))
 
-        The number cannot have become a stranger's between two looks: the kernel hands numbers out
-        in turn, so that would take a whole round of them in 50 ms.
-        """
-        for delay in _delays():
-            self._reap_adopted()
-            if not self._exists():
-                return
-            # Zombies of a careless parent outside of the group count as gone. That look is dear.
-            if delay == _LONGEST and not await self._is_alive():
-                return
-            await anyio.sleep(delay)
+    def _left(self, others: set[int]) -> list[int]:
+        return sorted(others if self._leader_ended else others | {self._number})
 
-    def _reap_adopted(self) -> None:
-        with contextlib.suppress(ChildProcessError):
-            while os.waitid(os.P_PGID, self._number, os.WEXITED | os.WNOHANG):
-                pass
+    async def _wait(self, seconds: float) -> None:
+        """Wait so long, or until the leader ends."""
+        if self._leader_ended:
+            await anyio.sleep(seconds)
+            return
+        with anyio.move_on_after(seconds):
+            await self.wait_leader()
 
-    def _exists(self) -> bool:
-        try:
-            os.killpg(self._number, 0)
-        except ProcessLookupError:
-            return False
-        except PermissionError:
-            return True
-        return True
+    def _signal_group(self, number: signal.Signals) -> None:
+        # A member that changed its user may be out of our reach; then it is waited for.
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._number, number)
 
-    async def _is_alive(self) -> bool:
-        return await anyio.to_thread.run_sync(procfs.group_alive, self._number)
+    def _signal_outside(self, members: Iterable[int], number: signal.Signals) -> None:
+        """Signal members of the session that are in other groups than the leader's."""
+        for pid in members:
+            with contextlib.suppress(OSError), _opened(pid) as pidfd:
+                # Only now is the number sure to be the same process for as long as we look.
+                if self._session.holds(pid) and os.getpgid(pid) != self._number:
+                    signal.pidfd_send_signal(pidfd, number)
+
+
+@contextlib.contextmanager
+def _opened(pid: int) -> Iterator[int]:
+    pidfd = os.pidfd_open(pid)
+    try:
+        yield pidfd
+    finally:
+        os.close(pidfd)
 
 
 def _delays() -> Iterator[float]:

@@ -9,7 +9,7 @@ import os
 from typing import Final
 
 from musterd import procfs
-from musterd.runtimes.group import ProcessGroup
+from musterd.runtimes.session import Session
 
 _PR_SET_CHILD_SUBREAPER: Final = 36
 
@@ -44,7 +44,7 @@ class Orphans:
         return len(due)
 
     def _is_orphan(self, pid: int) -> bool:
-        if pid in ProcessGroup.leaders:
+        if pid in Session.leaders:
             return False
         stat = procfs.stat(pid)
         return stat is not None and not stat.alive and stat.session != self._session

@@ -1,18 +1,21 @@
-"""Agents that are commands. Each runs in a process group of its own, which ends with it, wholly."""
+"""Agents that are commands. Each runs in a session of its own, which ends with it, wholly."""
 
 import contextlib
+import errno
 import os
+import shutil
 import signal
+import stat
 from collections.abc import Iterator, Mapping, Sequence
-from io import FileIO
+from dataclasses import dataclass
+from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Final
 
 import anyio
 
 from musterd import jsons
-from musterd.jsons import Json
-from musterd.runtimes.base import AgentFailed, Context, ContextRejected
+from musterd.runtimes.base import AgentFailed, Context, ContextRejected, encode_result
 from musterd.runtimes.group import ProcessGroup
 from musterd.runtimes.input import Input
 from musterd.runtimes.output import Output
@@ -22,6 +25,23 @@ _OURS: Final = ("VALKEY_", "MUSTERD_")
 
 _SYSTEMD: Final = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
 """An agent must not speak to systemd in the daemon's place."""
+
+
+@dataclass
+class _Ending:
+    """How a command has ended.
+
+    Attributes:
+        exit_code: None before; the negative number of the signal that ended it.
+        tail: the last lines of its standard error.
+    """
+
+    exit_code: int | None = None
+    tail: str = ""
+
+    def __str__(self) -> str:
+        name = "" if self.exit_code is None else _name_ending(self.exit_code)
+        return f"{name}: {self.tail}" if self.tail else name
 
 
 class ProcessRuntime:
@@ -50,22 +70,30 @@ class ProcessRuntime:
         self._environment = _inherited() | dict(environment or {})
         self._rejected_code = rejected_code
 
-    async def run(self, context: Context) -> Json:
-        """See `Runtime.run`; on return or raise the whole process group is gone."""
+    async def run(self, context: Context) -> str | None:
+        """See `Runtime.run`; on return or raise the whole session is gone."""
         result = self._scratch / f"{context.agent_id}.json"
+        ending = _Ending()
         try:
-            exit_code, tail = await self._run_command(context, result)
-            if exit_code == 0:
-                return _read_result(result)
+            await self._run_command(context, result, ending)
+            self._check(ending)
+            return _read_result(result)
+        except anyio.get_cancelled_exc_class():
+            if ending.exit_code != 0:
+                raise
+            return _read_result(result)
         finally:
-            with contextlib.suppress(OSError):
-                result.unlink()
-        if exit_code == self._rejected_code:
-            raise ContextRejected(tail)
-        raise AgentFailed(f"{_name_ending(exit_code)}: {tail}" if tail else _name_ending(exit_code))
+            _remove(result)
 
-    async def _run_command(self, context: Context, result: Path) -> tuple[int, str]:
-        """Run it to its end; returns the exit code and the last lines of its standard error."""
+    def _check(self, ending: "_Ending") -> None:
+        if ending.exit_code == 0:
+            return
+        if ending.exit_code == self._rejected_code:
+            raise ContextRejected(ending.tail)
+        raise AgentFailed(str(ending))
+
+    async def _run_command(self, context: Context, result: Path, ending: "_Ending") -> None:
+        """Run it to its end, which is noted even if this is cancelled."""
         with self._start(context, result) as (group, stdin, stdout, stderr):
             async with anyio.create_task_group() as streams:
                 streams.start_soon(stdout.follow)
@@ -76,11 +104,11 @@ class ProcessRuntime:
                     await group.wait_leader()
                 finally:
                     with anyio.CancelScope(shield=True):
-                        exit_code = await group.end(context)
+                        ending.exit_code = await group.end(context)
                     stdout.stop()
                     stderr.stop()
                     streams.cancel_scope.cancel()  # nobody is left to read the input
-        return exit_code, str(stderr.tail)
+        ending.tail = str(stderr.tail)
 
     @contextlib.contextmanager
     def _start(
@@ -90,6 +118,7 @@ class ProcessRuntime:
         with contextlib.ExitStack() as ours:
             try:
                 self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _remove(result)  # an earlier one of the same name is not this agent's
                 with contextlib.ExitStack() as theirs:
                     stdin, context_pipe = _pipe(theirs, ours)
                     stdout_pipe, stdout = _pipe(ours, theirs)
@@ -138,10 +167,18 @@ def _variables(context: Context, result: Path) -> dict[str, str]:
     }
 
 
-def _read_result(path: Path) -> Json:
+def _remove(path: Path) -> None:
+    """Let nothing be left of that name, whatever an agent has made of it."""
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+def _read_result(path: Path) -> str | None:
     try:
-        with path.open("rb") as file:
-            data = file.read(jsons.MAX_BYTES + 1)
+        data = _read_file(path)
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -149,10 +186,21 @@ def _read_result(path: Path) -> Json:
     if len(data) > jsons.MAX_BYTES:
         raise AgentFailed(f"MUSTERD_RESULT: over {jsons.MAX_BYTES} bytes")
     try:
-        result: Json = jsons.loads(data) if data.strip() else None
+        value = jsons.loads(data) if data.strip() else None
     except jsons.JsonError as error:
         raise AgentFailed(f"MUSTERD_RESULT: {error}") from error
-    return result
+    # An event is one line, so JSON on many lines is written anew.
+    return data.decode() if value is not None and b"\n" not in data else encode_result(value)
+
+
+def _read_file(path: Path) -> bytes:
+    """At most one byte more than a result may have."""
+    # Opening a pipe must not wait for a writer, who may never come.
+    with FileIO(path, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "Not a regular file", path)
+        with BufferedReader(file) as whole:
+            return whole.read(jsons.MAX_BYTES + 1)
 
 
 def _say(error: OSError | ValueError) -> str:

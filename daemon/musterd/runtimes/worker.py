@@ -56,7 +56,8 @@ def main() -> int:
         # The daemon keeps the end of this as the agent's error; our own frame is of no interest.
         traceback.print_exception(error.with_traceback(_callee(error.__traceback__)))
         return 1
-    Path(os.environ["MUSTERD_RESULT"]).write_text(text, encoding="utf-8")
+    if text is not None:
+        Path(os.environ["MUSTERD_RESULT"]).write_text(text, encoding="utf-8")
     return 0
 
 

@@ -1,0 +1,79 @@
+"""What a record alone does not tell: what a pending task waits for, and whose daemon is gone."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from musterd.display import age, parse_time
+from musterd.records import AgentRecord, NodeRecord, TaskRecord
+from musterd.states import AGENT_LIVE, TaskState
+
+if TYPE_CHECKING:
+    from musterd.client import Client
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What there is around some records.
+
+    Attributes:
+        nodes: the daemons that are alive.
+        offers: each kind that was offered, and when that was last.
+        due: when those of the tasks that are delayed may start, ms since 1970.
+    """
+
+    nodes: list[NodeRecord]
+    offers: Mapping[str, str]
+    due: Mapping[str, float]
+
+    def note(self, record: TaskRecord | AgentRecord) -> str:
+        """A sentence about a record where something holds it up, else empty."""
+        if isinstance(record, AgentRecord):
+            return self._note_agent(record)
+        return self._note_task(record) if record.status == TaskState.PENDING else ""
+
+    def _note_agent(self, agent: AgentRecord) -> str:
+        is_gone = agent.status in AGENT_LIVE and agent.node not in {one.node for one in self.nodes}
+        return "its daemon is gone" if is_gone else ""
+
+    def _note_task(self, task: TaskRecord) -> str:
+        return "; ".join(filter(None, (self._delay(task.task_id), self._lack(task.kind))))
+
+    def _delay(self, task_id: str) -> str:
+        if task_id not in self.due:
+            return ""
+        left = self.due[task_id] / 1000 - datetime.now(UTC).timestamp()
+        return f"due in {age(left)}" if left > 0 else ""
+
+    def _lack(self, kind: str) -> str:
+        """What no daemon does, as far as it can be known."""
+        if not self.nodes:
+            return "no daemon is running"
+        if not self._is_offered(kind):
+            return "no daemon offers its kind"
+        if all(node.state != "active" for node in self.nodes):
+            return "every daemon is paused or draining"
+        return ""
+
+    def _is_offered(self, kind: str) -> bool:
+        # A daemon offers its kinds from its start on: an older offer is none of a live one.
+        offered = parse_time(self.offers.get(kind))
+        starts = [parse_time(node.started_at) for node in self.nodes]
+        known = [start for start in starts if start is not None]
+        if offered is None or len(known) < len(starts):
+            return kind in self.offers
+        return offered >= min(known)
+
+
+async def look_around(client: "Client", records: Collection[TaskRecord | AgentRecord]) -> Standing:
+    """What there is around these records, as of now."""
+    waiting = [
+        record.task_id
+        for record in records
+        if isinstance(record, TaskRecord) and record.status == TaskState.PENDING
+    ]
+    nodes = await client.nodes()
+    offers = await client.read(lambda reads: reads.offers()) if waiting else {}
+    due = await client.read(lambda reads: reads.due_times(waiting))
+    return Standing(nodes, offers, due)

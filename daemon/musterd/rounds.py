@@ -1,0 +1,52 @@
+"""What must not be forgotten is done again and again, beside the heartbeat and never in its way."""
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+import anyio
+import structlog
+
+from musterd.errors import MusterdError
+from musterd.store import Store
+from musterd.valkey import FAULTS
+
+TRIMS: Final = 20
+"""Calls with which one round lets go of expired index entries, at most."""
+
+log = structlog.get_logger()
+
+
+class Rounds:
+    """Goes through the duties, one after the other, once in each interval if they leave time.
+
+    Args:
+        interval: seconds.
+        store: where expired index entries are let go of.
+        duties: what else is done; a fault in one leaves the others alone.
+    """
+
+    def __init__(
+        self, interval: float, store: Store, *duties: Callable[[], Awaitable[None]]
+    ) -> None:
+        self._interval = interval
+        self._store = store
+        self._duties = (*duties, self._trim)
+
+    async def run(self) -> None:
+        """Go on until cancelled."""
+        while True:
+            began = anyio.current_time()
+            await self._go_through()
+            await anyio.sleep_until(began + self._interval)
+
+    async def _go_through(self) -> None:
+        for duty in self._duties:
+            try:
+                await duty()
+            except (MusterdError, *FAULTS) as error:
+                log.warning("a recurring duty failed", part=duty.__qualname__, error=str(error))
+
+    async def _trim(self) -> None:
+        for _ in range(TRIMS):
+            if not await self._store.trim():
+                return

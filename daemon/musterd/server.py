@@ -1,0 +1,68 @@
+"""The server as a whole: waits for it at the start, and sees whether it still is the same one."""
+
+from typing import Final
+
+import anyio
+from redis.asyncio import Redis
+
+from musterd import valkey
+from musterd.errors import RefusedError
+from musterd.link import Link
+
+FIRST_PAUSE: Final = 0.05
+LONGEST_PAUSE: Final = 0.5
+"""Seconds between two tries to reach it."""
+
+
+class Server:
+    """What is asked of the server beside steps and reads.
+
+    Args:
+        redis: answers text.
+        link: told what is seen.
+        where: the server's name for people.
+        prefix: of all keys.
+    """
+
+    def __init__(self, redis: Redis, link: Link, where: str, prefix: str) -> None:
+        self._redis = redis
+        self._link = link
+        self._where = where
+        self._prefix = prefix
+
+    async def reach(self) -> None:
+        """Return when it answers, and is one that can be used.
+
+        Raises:
+            RefusedError: it never will be.
+        """
+        pause = FIRST_PAUSE
+        while True:
+            try:
+                cluster = await self._redis.info("cluster")
+                await self.look()
+            except valkey.FAULTS as error:
+                if not valkey.passes(error):
+                    raise valkey.explain(error, self._where) from error
+                self._link.failed(error)
+                await anyio.sleep(pause)
+                pause = min(pause * 2, LONGEST_PAUSE)
+            else:
+                self._link.answered()
+                break
+        if cluster.get("cluster_enabled") and "{" not in self._prefix:
+            problem = "it is in cluster mode; give MUSTERD_PREFIX a hash tag, {orchestrator} say"
+            raise RefusedError(self._where, problem)
+
+    async def look(self) -> None:
+        """See whether it was restarted: that may pass between two calls, and no call fails.
+
+        Raises:
+            redis.RedisError, OSError: it cannot be seen. It may have been restarted.
+        """
+        try:
+            server = await self._redis.info("server")
+        except valkey.FAULTS:
+            self._link.interrupted()
+            raise
+        self._link.seen(str(server.get("run_id", "")))
