@@ -9,7 +9,8 @@ from typing import Any
 import anyio
 import pytest
 
-from musterd.actor import MAX_ERROR, Actor, Stop
+from musterd.actor import Actor, Stop
+from musterd.failures import MAX_ERROR
 from musterd.jsons import MAX_BYTES, Json
 from musterd.moves import KillOrder, KillTarget
 from musterd.runtimes.base import AgentFailed, Context, ContextRejected

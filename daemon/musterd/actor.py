@@ -17,15 +17,13 @@ from structlog.contextvars import bound_contextvars
 
 from musterd import jsons
 from musterd.errors import BrokenRecordError, MusterdError, NotOwnerError
+from musterd.failures import describe
 from musterd.jsons import Json
 from musterd.kinds import Kind
 from musterd.moves import Claim, Ended, Ending
-from musterd.runtimes.base import AgentFailed, Context, ContextRejected
+from musterd.runtimes.base import Context, ContextRejected
 from musterd.states import AgentState, Reason
 from musterd.store import Store
-
-MAX_ERROR: Final = 4096
-"""Characters of an error that are kept."""
 
 OVERDUE: Final = 1.0
 """Seconds after its grace in which a stopped agent may still be about to end."""
@@ -240,25 +238,6 @@ class Actor:
                     raise
                 tries_left -= 1
                 await anyio.sleep(REPAIR_PAUSE)
-
-
-def describe(failure: BaseException) -> str:
-    """What failed, in words for a record: an agent's own, or the exception's type and message."""
-    if isinstance(failure, AgentFailed | ContextRejected):
-        text = str(failure)
-    elif isinstance(failure, BaseExceptionGroup):
-        text = "; ".join(describe(part) for part in failure.exceptions)
-    else:
-        text = f"{type(failure).__name__}: {_message(failure)}".removesuffix(": ")
-    text = text.encode("utf-8", "replace").decode()  # no half of a surrogate pair in a record
-    return text if len(text) <= MAX_ERROR else text[:MAX_ERROR] + "…"
-
-
-def _message(failure: BaseException) -> str:
-    try:
-        return str(failure)
-    except Exception:  # noqa: BLE001 - it is the agent's own code
-        return "its message cannot be read"
 
 
 def _read_context(text: str) -> Json:

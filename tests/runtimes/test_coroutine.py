@@ -10,7 +10,7 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
-from musterd.actor import describe
+from musterd.failures import describe
 from musterd.runtimes.base import AgentFailed, Context, ContextRejected
 from musterd.runtimes.coroutine import CoroutineRuntime, contain
 from tests.support.contexts import make_context
