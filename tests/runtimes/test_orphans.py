@@ -35,7 +35,7 @@ def is_zombie(pid: int) -> bool:
 
 
 def start_child() -> subprocess.Popen[bytes]:
-    """A child in this session, as other parts of a program may have."""
+    """A child that shares our session, as other parts of a program may have."""
     return subprocess.Popen(["sh", "-c", "exit 7"])
 
 
@@ -78,7 +78,7 @@ async def expect_exit_code_3(runtime: ProcessRuntime) -> None:
 
 
 async def test_children_of_others_are_left_alone() -> None:
-    """Whoever started a process in this session learns its exit code."""
+    """Whoever started a process that shares our session learns its exit code."""
     with start_child() as child:
         await wait_until(lambda: is_zombie(child.pid))
         orphans = Orphans()
