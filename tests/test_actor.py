@@ -10,7 +10,6 @@ import anyio
 import pytest
 
 from musterd.actor import Actor, Stop
-from musterd.failures import MAX_ERROR
 from musterd.jsons import MAX_BYTES, Json
 from musterd.moves import KillOrder, KillTarget
 from musterd.runtimes.base import AgentFailed, Context, ContextRejected
@@ -30,7 +29,7 @@ class PanicError(BaseException):
 @pytest.fixture
 async def parts(server: Server, prefix: str, settings: LoadSettings) -> AsyncIterator[Parts]:
     """A daemon's parts, held to the promises."""
-    async with checking(server.url, prefix), open_parts(settings()) as parts:
+    async with checking(server.url, prefix), open_parts(settings(kill_grace=1)) as parts:
         yield parts
 
 
@@ -47,7 +46,10 @@ async def make_actor(
 async def next_attempt(parts: Parts, jitter: float) -> Actor:
     """An actor of the task that is next."""
     claim, kind = await parts.claim(), parts.kinds["work"]
-    return Actor(claim, kind, parts.store, owner=parts.owner, grace=1.0, jitter=lambda: jitter)
+    desk = parts.desks.open(claim)
+    return Actor(
+        claim, kind, parts.store, desk, parts.settings, owner=parts.owner, jitter=lambda: jitter
+    )
 
 
 async def ending(parts: Parts, actor: Actor) -> tuple[str, str | None, str, str | None]:
@@ -104,7 +106,7 @@ async def test_value_is_the_result(parts: Parts, value: Json) -> None:
         (PanicError("index out of range"), "PanicError: index out of range"),
         (ValueError("half a pair \ud800"), "ValueError: half a pair ?"),
         (ValueError("\0\n\x1b"), "ValueError: \0\n\x1b"),
-        (ValueError("x" * 5000), "ValueError: " + "x" * (MAX_ERROR - 12) + "…"),
+        (ValueError("x" * 5000), "ValueError: " + "x" * (4096 - 12) + "…"),
         (asyncio.CancelledError(), "was cancelled by something that it awaited"),
     ],
 )

@@ -44,7 +44,7 @@ def refused(message: object) -> BadCommandError:
 
 def test_all_commands_are_listed() -> None:
     """Those of the contract, in the sentence that refuses any other."""
-    assert set(COMMANDS) == {"spawn", "kill", *PLAIN}
+    assert set(COMMANDS) == {"spawn", "kill", "message", *PLAIN}
 
 
 @pytest.mark.parametrize(("name", "kind"), PLAIN.items())
@@ -223,7 +223,7 @@ def test_command_that_there_is_not(command: Any) -> None:
 
 def test_message_without_a_command() -> None:
     """The answer lists them as well."""
-    expected = "command must be one of spawn, kill, pause, resume, drain, ping, status"
+    expected = "command must be one of spawn, kill, message, pause, resume, drain, ping, status"
     assert str(refused({"agentId": "t.1"})) == expected
     assert str(refused({"command": "stop"})) == expected
 

@@ -40,10 +40,12 @@ class Ask(Protocol):
 async def listening(parts: Parts) -> AsyncIterator[Control]:
     """A control channel that is subscribed."""
     drained = anyio.Event()
-    orders = Orders(parts.store, parts.reads, parts.supervisor, parts.membership, drained.set)
+    orders = Orders(
+        parts.store, parts.notes, parts.reads, parts.supervisor, parts.membership, drained.set
+    )
     async with valkey.connect(parts.settings.server_url, connections=4, decode=False) as listener:
         control = Control(
-            listener, parts.keys, parts.settings, orders, parts.supervisor, parts.link
+            listener, parts.keys, parts.settings, orders, parts.supervisor, parts.desks, parts.link
         )
         async with anyio.create_task_group() as group:
             group.start_soon(control.run)

@@ -182,7 +182,8 @@ def test_contract_names_everything() -> None:
         keys.task("{taskId}"), keys.agent("{agentId}"), keys.heartbeat("{agentId}"),
         keys.node("{node}"), keys.owned("{node}"),
         keys.epochs("{node}"), keys.queue("{kind}"), keys.tasks("{status}"),
-        keys.agents("{status}"), keys.kill_bell("{node}"), keys.scheduled, keys.sequence,
+        keys.agents("{status}"), keys.kill_bell("{node}"), keys.mail_bell("{node}"),
+        keys.output("{agentId}"), keys.messages("{agentId}"), keys.scheduled, keys.sequence,
         keys.kinds, keys.kills, keys.nodes, keys.events_log, keys.events, keys.wake,
         keys.control, keys.submit, keys.reply,
     ]  # fmt: skip

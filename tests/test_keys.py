@@ -33,8 +33,9 @@ CONTRACT = {
 def test_names_are_those_of_the_contract() -> None:
     """Written out again here."""
     assert {name: name for name in CONTRACT} == CONTRACT
-    own = (K.nodes, K.kill_bell("n1"), K.epochs("n1"))
-    assert own == ("{p}:nodes", "{p}:kills:n1", "{p}:epochs:n1")
+    own = (K.nodes, K.kill_bell("n1"), K.mail_bell("n1"), K.epochs("n1"))
+    assert own == ("{p}:nodes", "{p}:kills:n1", "{p}:mail:n1", "{p}:epochs:n1")
+    assert (K.output("t.1"), K.messages("t.1")) == ("{p}:output:t.1", "{p}:messages:t.1")
 
 
 async def test_lua_has_the_same_names(redis: Redis) -> None:
@@ -47,7 +48,10 @@ async def test_lua_has_the_same_names(redis: Redis) -> None:
         K.node(""),
         K.epochs(""),
         K.owned(""),
+        K.output(""),
+        K.messages(""),
         K.kill_bell(""),
+        K.mail_bell(""),
         K.scheduled,
         K.sequence,
         K.kinds,

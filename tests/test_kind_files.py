@@ -27,6 +27,7 @@ def test_every_key(tmp_path: Path) -> None:
     max_concurrent = 4
     backoff = 0.5
     backoff_max = 8
+    messages = true
     working_directory = "checks"
     environment = { LANG = "C.UTF-8" }
     [agents."fix.it"]
@@ -41,12 +42,13 @@ def test_every_key(tmp_path: Path) -> None:
             max_concurrent=4,
             backoff=0.5,
             backoff_max=8,
+            messages=True,
         ),
         ["bash", "check.sh"],
         tmp_path / "checks",
         {"LANG": "C.UTF-8"},
     )
-    assert fix == CommandKind(Options(name="fix.it"), ["true"], None, {})
+    assert fix == CommandKind(Options(name="fix.it", messages=False), ["true"], None, {})
 
 
 @pytest.mark.parametrize(

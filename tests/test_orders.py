@@ -29,12 +29,13 @@ class Commander:
         self.parts = parts
         self.drained = anyio.Event()
         self.orders = Orders(
-            parts.store, parts.reads, parts.supervisor, parts.membership, self._drain
+            parts.store, parts.notes, parts.reads, parts.supervisor, parts.membership, self._drain
         )
 
     async def do(self, command: str, **fields: Any) -> dict[str, Json]:
-        """Carry out one command; its result."""
-        return await self.orders.carry_out(parse(json.dumps({"command": command} | fields)))
+        """Carry out one command; its result, empty if another daemon replies."""
+        command_ = parse(json.dumps({"command": command} | fields))
+        return await self.orders.carry_out(command_) or {}
 
     def _drain(self) -> None:
         self.parts.supervisor.drain()
@@ -45,7 +46,7 @@ class Commander:
 async def commander(settings: LoadSettings) -> AsyncIterator[Commander]:
     """A daemon that runs agents and has no channel."""
     async with open_parts(settings(), make_kind(forever, "hold")) as parts, claiming(parts):
-        await parts.store.offer({"hold": {}})
+        await parts.store.offer({"hold": {"messages": 2}}, most=10)
         commander = Commander(parts)
         async with commander.orders.taking_spawns():
             yield commander

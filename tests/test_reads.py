@@ -24,7 +24,7 @@ def reads(redis: Redis, prefix: str) -> Reads:
 
 async def test_counts(world: World, reads: Reads) -> None:
     """Sizes by status and by queue; what ended is counted within the window alone."""
-    await world.step("offer", "check", "{}", "idle", "{}")
+    await world.step("offer", 10, "check", "{}", "idle", "{}")
     await world.fail(*await world.running("a"))
     await world.running("b")
     await world.submit("c")

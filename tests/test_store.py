@@ -73,7 +73,7 @@ async def test_submit(store: Store) -> None:
     with pytest.raises(ExistsError) as exists:
         await store.submit(Submission(kind=KIND, task_id="t", context=2))
     assert exists.value.task_id == "t"
-    await store.offer({KIND: {}})
+    await store.offer({KIND: {}}, most=10)
     with pytest.raises(UnknownKindError) as unknown:
         await store.submit(Submission(kind="other"))
     assert unknown.value.kind == "other"
@@ -81,7 +81,7 @@ async def test_submit(store: Store) -> None:
 
 async def test_submit_all(store: Store, world: World) -> None:
     """One call; what is refused stands in its place."""
-    await store.offer({KIND: {}})
+    await store.offer({KIND: {}}, most=10)
     await world.plant(world.keys.task("broken"))
     submissions = [Submission(kind=KIND, task_id=task_id) for task_id in ("a", "a", "broken")]
     submissions += [Submission(kind="other", task_id="b"), Submission(kind=KIND, task_id="c")]
@@ -261,7 +261,7 @@ async def test_shared_key_that_is_broken_is_no_answer(store: Store, world: World
         store.renew(["t.1"]),
         store.trim(),
         store.lives(),
-        store.offer({KIND: {}}),
+        store.offer({KIND: {}}, most=10),
         store.release(),
     ]
     for operation in refused:

@@ -16,12 +16,14 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from musterd import jsons
-from musterd.errors import BrokenRecordError, MusterdError, NotOwnerError
+from musterd.desk import Desk
+from musterd.errors import BrokenRecordError, MusterdError, NotOwnerError, TooLargeError
 from musterd.failures import describe
 from musterd.jsons import Json
 from musterd.kinds import Kind
 from musterd.moves import Claim, Ended, Ending
-from musterd.runtimes.base import Context, ContextRejected
+from musterd.runtimes.base import AgentFailed, Context, ContextRejected
+from musterd.settings import Settings
 from musterd.states import AgentState, Reason
 from musterd.store import Store
 
@@ -51,18 +53,21 @@ class Actor:
         claim: the task, the agent and the token that makes them ours.
         kind: how it runs.
         store: where each step is written.
+        desk: where the agent tells and is told.
+        settings: its grace, and how large what it leaves may be.
         owner: `{node}/{epoch}`.
-        grace: seconds between asking the agent to stop and forcing it.
         jitter: a number from 0 to 1; spreads retries.
     """
 
     __slots__ = (
         "_asked",
         "_cause",
+        "_desk",
         "_final",
         "_jitter",
         "_kind",
         "_scope",
+        "_settings",
         "_store",
         "claim",
         "context",
@@ -76,9 +81,10 @@ class Actor:
         claim: Claim,
         kind: Kind,
         store: Store,
+        desk: Desk,
+        settings: Settings,
         *,
         owner: str,
-        grace: float,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.claim = claim
@@ -89,10 +95,13 @@ class Actor:
             kind=claim.kind,
             context=None,
             owner=owner,
-            grace=grace,
+            desk=desk,
+            grace=settings.kill_grace,
         )
         self._kind = kind
         self._store = store
+        self._desk = desk
+        self._settings = settings
         self._jitter = jitter
         self.ending = False
         self.gone = False
@@ -152,6 +161,7 @@ class Actor:
             except Exception:
                 log.exception("agent lost by a fault of musterd; its task is settled as lost")
             finally:
+                self._desk.clear()
                 self.gone = True
 
     async def _live(self) -> None:
@@ -176,8 +186,11 @@ class Actor:
         failure: BaseException | None = None
         with anyio.move_on_after(self.claim.timeout) as self._scope:
             try:
-                self.context.context = _read_context(self.claim.context_json)
-                result = await self._kind.runtime.run(self.context)
+                self.context.context = _read_context(
+                    self.claim.context_json, self._settings.max_context
+                )
+                self.context.restored = _read_checkpoint(self.claim.checkpoint_json)
+                result = self._check_size(await self._kind.runtime.run(self.context))
                 # Many a program ends with 0 when it is told to stop, its work undone.
                 if result is not None or not (self.stopping or self._scope.cancel_called):
                     return Ending(AgentState.COMPLETED, result=result)
@@ -187,8 +200,14 @@ class Actor:
                 failure = error
         return self._failed(failure)
 
+    def _check_size(self, result: str | None) -> str | None:
+        most = self._settings.max_result
+        if result is not None and (size := jsons.size(result)) > most:
+            raise AgentFailed(str(TooLargeError("result", size, most)))
+        return result
+
     def _failed(self, failure: BaseException | None) -> Ending:
-        error = None if failure is None else describe(failure)
+        error = None if failure is None else describe(failure, self._settings.max_error)
         if self._cause is Stop.KILL:
             return Ending(AgentState.KILLED, Reason.KILLED, error)
         if self._cause is not None:
@@ -210,6 +229,7 @@ class Actor:
     async def _finish(self, ending: Ending, began: float) -> None:
         self.ending = True
         with anyio.CancelScope(shield=True) as self._final:
+            await self._desk.flush()
             ended = await self._write(ending)
         if self._final.cancelled_caught:
             self.unwritten = True
@@ -240,14 +260,25 @@ class Actor:
                 await anyio.sleep(REPAIR_PAUSE)
 
 
-def _read_context(text: str) -> Json:
+def _read_context(text: str, most: int) -> Json:
     if not text:
         return None
+    if (size := jsons.size(text)) > most:
+        raise ContextRejected(str(TooLargeError("context", size, most)))
     try:
         context: Json = jsons.loads(text)
     except jsons.JsonError as error:
         raise ContextRejected(f"context: {error}") from None
     return context
+
+
+def _read_checkpoint(text: str) -> Json:
+    try:
+        checkpoint: Json = jsons.loads(text) if text else None
+    except jsons.JsonError as error:  # somebody changed the record by hand
+        log.warning("checkpoint not read, the agent begins anew", error=str(error))
+        return None
+    return checkpoint
 
 
 def _since(began: float) -> dict[str, float]:

@@ -15,8 +15,9 @@ from musterd.errors import MusterdError, NotFoundError
 from musterd.jsons import Json
 from musterd.keys import Keys
 from musterd.moves import KillOrder, KillOutcome, KillTarget
-from musterd.reads import Reads
-from musterd.records import AgentRecord, Event, NodeRecord, TaskRecord
+from musterd.notes import Notes
+from musterd.reads import FROM_FIRST, Reads
+from musterd.records import AgentRecord, Event, Line, NodeRecord, TaskRecord
 from musterd.scripts import Caller
 from musterd.settings import Settings, load
 from musterd.states import AGENT_ENDED, TASK_ENDED
@@ -50,7 +51,13 @@ class Client:
         url, self.server = valkey.locate(self.settings)
         self._redis = valkey.connect(url, connections=CONNECTIONS)
         self._reads = Reads(self._redis, self.keys)
-        self._store = Store(Direct(self._redis, Caller.of(self.settings), self.server))
+        steps = Direct(self._redis, Caller.of(self.settings), self.server)
+        self._notes = Notes(steps)
+        self._store = Store(
+            steps,
+            max_context=self.settings.max_context,
+            max_metadata=self.settings.max_metadata,
+        )
 
     async def __aenter__(self) -> Self:
         """Nothing is connected before it is needed."""
@@ -141,6 +148,23 @@ class Client:
             with contextlib.suppress(NotFoundError):  # it is dead, and its record is gone already
                 await self.wait_for(record_id)
         return outcome
+
+    async def send(self, agent_id: str, message: Json) -> None:
+        """Leave a message for a live agent; it is kept until the agent takes it or ends.
+
+        Raises:
+            MalformedError: the message is no JSON value, or larger than 64 KiB.
+            NotFoundError: there is no such agent.
+            AlreadyTerminalError: it has ended.
+            DeafError: its kind takes no messages.
+            MailboxFullError: as many as its kind allows wait for it.
+        """
+        await self._notes.send(agent_id, secrets.token_hex(8), message)
+
+    async def output(self, agent_id: str, after: str = FROM_FIRST) -> list[Line]:
+        """The lines kept of an agent's output, the oldest first, after the place of one of them."""
+        with self._explained():
+            return await self._reads.output(agent_id, after)
 
     async def kill_all(
         self, kind: str = "", *, reason: str = "", grace: float | None = None

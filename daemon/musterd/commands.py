@@ -103,6 +103,21 @@ class Kill(_Command):
         return self
 
 
+class Message(_Command):
+    """Leave a message for a live agent."""
+
+    may_be_null: ClassVar[frozenset[str]] = frozenset({"message"})
+
+    command: Literal["message"]
+    agent_id: str
+    message: JsonValue
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        ids.check_agent_id(self.agent_id)
+        return self
+
+
 class Pause(_Command):
     """Claim no new tasks."""
 
@@ -134,10 +149,10 @@ class Status(_Command):
 
 
 Command: TypeAlias = Annotated[
-    Spawn | Kill | Pause | Resume | Drain | Ping | Status, Field(discriminator="command")
+    Spawn | Kill | Message | Pause | Resume | Drain | Ping | Status, Field(discriminator="command")
 ]
 
-COMMANDS = ("spawn", "kill", "pause", "resume", "drain", "ping", "status")
+COMMANDS = ("spawn", "kill", "message", "pause", "resume", "drain", "ping", "status")
 
 _ADAPTER: TypeAdapter[Command] = TypeAdapter(Command)
 
@@ -157,12 +172,16 @@ class BadCommandError(MalformedError):
         super().__init__(shorten(problem))
 
 
-def parse(data: bytes | str) -> Command:
-    """Read one message of the control channel.
+def parse(data: bytes | str, longest: int = jsons.MAX_BYTES) -> Command:
+    """Read one message of the control channel, of at most so many bytes.
 
     Raises:
         BadCommandError: with the first thing that is wrong.
     """
+    if len(data) > longest:
+        raise BadCommandError(
+            f"{len(data)} bytes, at most {longest} are accepted (MUSTERD_MAX_COMMAND)"
+        )
     try:
         fields = jsons.loads(data)
     except jsons.JsonError as error:

@@ -17,6 +17,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from musterd import jsons
 from musterd.commands import MAX_TEXT, BadCommandError, Spawn, parse, shorten
+from musterd.desks import Desks
 from musterd.errors import MalformedError, MusterdError
 from musterd.jsons import Json
 from musterd.keys import Keys
@@ -50,6 +51,7 @@ class Control:
         settings: this daemon's name, and the interval after which silence is looked into.
         orders: what carries commands out.
         supervisor: told of new work and of kills.
+        desks: told of messages.
         link: told of each subscription that broke: the server may be another one now.
     """
 
@@ -60,6 +62,7 @@ class Control:
         settings: Settings,
         orders: Orders,
         supervisor: Supervisor,
+        desks: Desks,
         link: Link,
     ) -> None:
         self._redis = redis
@@ -67,11 +70,14 @@ class Control:
         self._node = settings.node
         self._orders = orders
         self._supervisor = supervisor
+        self._desks = desks
         self._link = link
         self._patience = settings.heartbeat_interval
         self.subscribed = anyio.Event()
         self._free = anyio.Semaphore(HANDLERS)
-        self._channels = (keys.control, keys.submit, keys.wake, keys.kill_bell(settings.node))
+        bells = (keys.kill_bell(settings.node), keys.mail_bell(settings.node))
+        self._channels = (keys.control, keys.submit, keys.wake, *bells)
+        self._longest = settings.max_command
         self._hearing = anyio.CancelScope()
         self._ended = anyio.Event()
 
@@ -114,6 +120,7 @@ class Control:
         except ResponseError as error:  # the key is broken, the channel is not
             log.warning("kill requests not read", error=str(error))
         self._supervisor.wake()
+        self._desks.ring_all()
 
     async def _kill_requests(self) -> AsyncIterator[tuple[str, bytes]]:
         """Those on our agents, and by the way others: whichever is less to read.
@@ -166,6 +173,8 @@ class Control:
         channel, data = message["channel"].decode(), message["data"]
         if channel == self._keys.wake:
             self._supervisor.wake(data.decode(errors="replace"))
+        elif channel == self._keys.mail_bell(self._node):
+            self._desks.ring(data.decode(errors="replace"))
         elif channel == self._keys.kill_bell(self._node):
             await self._free.acquire()
             handlers.start_soon(self._answer_bell, data.decode(errors="replace"))
@@ -196,13 +205,15 @@ class Control:
     async def _answer(self, channel: str, data: bytes) -> None:
         fields: dict[str, Any] = {}
         try:
-            command = parse(data)
+            command = parse(data, self._longest)
             fields = {"id": command.id, "replyTo": command.reply_to}
             if command.node not in {None, self._node}:
                 return
             if channel == self._keys.submit and not isinstance(command, Spawn):
                 raise MalformedError(f"only spawn is taken on {channel}")
-            reply: Json = await self._orders.carry_out(command)
+            reply = await self._orders.carry_out(command)
+            if reply is None:
+                return
             answer: dict[str, Json] = {"ok": True, "result": reply}
         except MusterdError as error:
             if isinstance(error, BadCommandError):

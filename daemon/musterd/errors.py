@@ -44,6 +44,31 @@ class MalformedError(MusterdError):
     code = "malformed"
 
 
+class TooLargeError(MalformedError):
+    """A value is larger than the setting for it allows."""
+
+    def __init__(self, name: str, size: int, most: int) -> None:
+        self.name = name
+        self.size = size
+        self.most = most
+        super().__init__(
+            f"{name}: {size} bytes of JSON, at most {most} are accepted "
+            f"(MUSTERD_MAX_{name.upper()})"
+        )
+
+
+class TooManyKindsError(MusterdError):
+    """More kinds would be offered than the setting allows."""
+
+    def __init__(self, count: int, most: int) -> None:
+        self.count = count
+        self.most = most
+        super().__init__(
+            f"{count} kinds would be offered, at most {most} are accepted (MUSTERD_MAX_KINDS); "
+            "those that nobody offers are forgotten after 30 days"
+        )
+
+
 class NotFoundError(MusterdError):
     """There is no such task or agent."""
 
@@ -68,6 +93,34 @@ class AlreadyTerminalError(MusterdError):
         self.record_id = record_id
         self.status = status
         super().__init__(f"{record_id}: has already ended, it is {status}")
+
+
+class DeafError(MusterdError):
+    """The agents of this kind take no messages."""
+
+    code = "deaf"
+
+    def __init__(self, agent_id: str, kind: str) -> None:
+        self.agent_id = agent_id
+        self.kind = kind
+        super().__init__(
+            f"{agent_id}: agents of kind {kind} take no messages; "
+            "set `messages = true` where that kind is defined"
+        )
+
+
+class MailboxFullError(MusterdError):
+    """An agent has not taken the messages that wait for it."""
+
+    code = "full"
+
+    def __init__(self, agent_id: str, most: int) -> None:
+        self.agent_id = agent_id
+        self.most = most
+        super().__init__(
+            f"{agent_id}: {most} messages wait for it, which is MUSTERD_MAX_MESSAGES; "
+            "this one was not kept, send it again once the agent has taken some"
+        )
 
 
 class ExistsError(MusterdError):

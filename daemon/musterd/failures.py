@@ -1,23 +1,21 @@
 """What an agent raised, in words for its record."""
 
-from typing import Final
-
 from musterd.runtimes.base import AgentFailed, ContextRejected
 
-MAX_ERROR: Final = 4096
-"""Characters of an error that are kept."""
+
+def describe(failure: BaseException, most: int) -> str:
+    """An agent's own words, or the exception's type and message; of a long one the first bytes."""
+    text = _words(failure).encode("utf-8", "replace")  # no half of a surrogate pair in a record
+    return text.decode() if len(text) <= most else text[:most].decode(errors="ignore") + "…"
 
 
-def describe(failure: BaseException) -> str:
-    """An agent's own words, or the exception's type and message; a group's are joined."""
+def _words(failure: BaseException) -> str:
+    """Those of a group are joined."""
     if isinstance(failure, AgentFailed | ContextRejected):
-        text = str(failure)
-    elif isinstance(failure, BaseExceptionGroup):
-        text = "; ".join(describe(part) for part in failure.exceptions)
-    else:
-        text = f"{type(failure).__name__}: {_message(failure)}".removesuffix(": ")
-    text = text.encode("utf-8", "replace").decode()  # no half of a surrogate pair in a record
-    return text if len(text) <= MAX_ERROR else text[:MAX_ERROR] + "…"
+        return str(failure)
+    if isinstance(failure, BaseExceptionGroup):
+        return "; ".join(_words(part) for part in failure.exceptions)
+    return f"{type(failure).__name__}: {_message(failure)}".removesuffix(": ")
 
 
 def _message(failure: BaseException) -> str:

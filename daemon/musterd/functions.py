@@ -45,6 +45,7 @@ class Options:
         max_concurrent: how many may run at once on each daemon; no limit unless given.
         backoff: seconds before the first retry; doubled for each further one.
         backoff_max: seconds before a retry at most.
+        messages: whether its agents take messages.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Options:
     max_concurrent: int | None = None
     backoff: float = 1.0
     backoff_max: float = 60.0
+    messages: bool = True
 
     def __post_init__(self) -> None:
         if not ids.is_name(str(self.name)):  # `@agent` without brackets hands in a function

@@ -51,6 +51,11 @@ def loads(data: bytes | str) -> Any:
     return value
 
 
+def size(text: str) -> int:
+    """Bytes of a text in UTF-8."""
+    return len(text) if text.isascii() else len(text.encode())
+
+
 def _say(error: Exception) -> str:
     return f"nested over {MAX_DEPTH} deep" if isinstance(error, RecursionError) else str(error)
 

@@ -11,6 +11,8 @@ _PARTS = {
     "NODE": "node:",
     "OWNED": "owned:",
     "EPOCHS": "epochs:",
+    "OUTPUT": "output:",
+    "MESSAGES": "messages:",
     "QUEUE": "queue:",
     "TASKS": "tasks:",
     "AGENTS": "agents:",
@@ -23,6 +25,7 @@ _PARTS = {
     "EVENTS": "events",
     "WAKE": "wake",
     "KILL_BELL": "kills:",
+    "MAIL_BELL": "mail:",
 }
 
 
@@ -58,6 +61,14 @@ class Keys:
     def epochs(self, node: str) -> str:
         """The lives of a node, by when each began, ms: sorted set with a TTL."""
         return self._key("EPOCHS", node)
+
+    def output(self, agent_id: str) -> str:
+        """The last lines that an agent wrote: stream, fields `at`, `stream` and `line`."""
+        return self._key("OUTPUT", agent_id)
+
+    def messages(self, agent_id: str) -> str:
+        """Messages for a live agent: stream, fields `id` and `message`."""
+        return self._key("MESSAGES", agent_id)
 
     def queue(self, kind: str) -> str:
         """Due tasks of one kind, the next one first: sorted set."""
@@ -129,6 +140,10 @@ class Keys:
     def kill_bell(self, node: str) -> str:
         """Channel: ids of a node's agents for which a kill was recorded."""
         return self._key("KILL_BELL", node)
+
+    def mail_bell(self, node: str) -> str:
+        """Channel: ids of a node's agents for which a message was sent."""
+        return self._key("MAIL_BELL", node)
 
 
 def lua() -> str:

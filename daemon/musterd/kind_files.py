@@ -43,6 +43,7 @@ class _Table(BaseModel):
     max_concurrent: int | None = None
     backoff: float | None = None
     backoff_max: float | None = None
+    messages: bool = False
 
 
 class _File(BaseModel):

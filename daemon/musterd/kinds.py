@@ -10,6 +10,7 @@ from pathlib import Path
 from musterd import functions, kind_files
 from musterd.errors import KindError
 from musterd.functions import AgentFunction, Options
+from musterd.jsons import Json
 from musterd.runtimes.base import REJECTED, Runtime
 from musterd.runtimes.coroutine import CoroutineRuntime
 from musterd.runtimes.process import ProcessRuntime
@@ -20,6 +21,10 @@ class Kind(Options):
     """A kind of agent: its options, and what runs one; many may run in it at once."""
 
     runtime: Runtime
+
+    def offer(self, max_messages: int) -> dict[str, Json]:
+        """What is published about it: its defaults, and how many messages may wait for an agent."""
+        return self.defaults() | ({"messages": max_messages} if self.messages else {})
 
 
 def load_kinds(sources: Sequence[str], scratch: Path) -> dict[str, Kind]:
@@ -49,7 +54,13 @@ def _load(source: str, scratch: Path) -> Iterator[tuple[Options, Runtime]]:
         for options, command, folder, environment in kind_files.read(source):
             yield (
                 options,
-                ProcessRuntime(command, scratch, working_directory=folder, environment=environment),
+                ProcessRuntime(
+                    command,
+                    scratch,
+                    working_directory=folder,
+                    environment=environment,
+                    messages=options.messages,
+                ),
             )
         return
     for options, function in functions.find(source):
@@ -60,4 +71,4 @@ def _function_runtime(source: str, kind: str, function: AgentFunction, scratch: 
     if inspect.iscoroutinefunction(function):
         return CoroutineRuntime(function)
     command = (sys.executable, "-u", "-m", "musterd.runtimes.worker", source, kind)
-    return ProcessRuntime(command, scratch, rejected_code=REJECTED)
+    return ProcessRuntime(command, scratch, rejected_code=REJECTED, messages=True)

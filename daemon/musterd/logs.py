@@ -10,9 +10,11 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from structlog.contextvars import merge_contextvars
@@ -22,6 +24,9 @@ from structlog.typing import EventDict, Processor
 
 from musterd.logwriter import LogWriter
 from musterd.settings import color_allowed
+
+KEEP: Final = ContextVar[Callable[[str, str], None] | None]("KEEP", default=None)
+"""What is logged in this context is an agent's output: given `log` and the line."""
 
 _STDERR = 2
 _LIBRARY_LEVEL = logging.WARNING
@@ -76,17 +81,26 @@ def _is_terminal() -> bool:
 
 
 def _for_json() -> list[Processor]:
-    return [merge_contextvars, format_exc_info, _as_json]
+    return [_keep, merge_contextvars, format_exc_info, _as_json]
 
 
 def _for_people(*, colors: bool) -> list[Processor]:
     return [
+        _keep,
         merge_contextvars,
         add_log_level,
         _escape,
         TimeStamper(fmt="%H:%M:%S", utc=False),
         ConsoleRenderer(colors=colors, exception_formatter=plain_traceback),
     ]
+
+
+def _keep(_logger: Any, level: str, record: EventDict) -> EventDict:
+    keep = KEEP.get()
+    if keep is not None:
+        fields = (f"{name}={value!r}" for name, value in record.items() if name != "event")
+        keep("log", " ".join((f"{level}: {record.get('event')}", *fields)))
+    return record
 
 
 def _as_json(_logger: Any, level: str, record: EventDict) -> str:

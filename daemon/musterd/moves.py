@@ -1,5 +1,6 @@
 """What steps take and what they answer, typed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from musterd.states import Reason
@@ -27,6 +28,7 @@ class Claim:
     max_attempts: int
     timeout: float | None
     context_json: str
+    checkpoint_json: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,41 @@ class Claimed:
     claims: list[Claim]
     due: float | None
     broken: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an agent is: a fraction from 0 to 1, and a note. What is None stays as it was."""
+
+    fraction: float | None
+    note: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """Lines of an agent's output: the number of the first, and pairs of stream and text."""
+
+    first: int
+    lines: Sequence[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What one agent has to tell at one time. `checkpoint` is JSON text."""
+
+    agent_id: str
+    token: str
+    progress: Progress | None = None
+    checkpoint: str | None = None
+    output: Lines | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message for an agent: its place among them, and its JSON text."""
+
+    place: str
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,18 +3,21 @@
 Each one in good time: a server that takes no writes at the moment must not make this daemon deaf.
 """
 
+import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final
 
 import anyio
 
-from musterd.commands import Command, Drain, Kill, Pause, Ping, Resume, Spawn, Status
-from musterd.errors import MusterdError
+from musterd.commands import Command, Drain, Kill, Message, Pause, Ping, Resume, Spawn, Status
+from musterd.errors import AlreadyTerminalError, MusterdError
 from musterd.jsons import Json
 from musterd.membership import Membership
 from musterd.moves import KillOrder, KillTarget
+from musterd.notes import Notes
 from musterd.reads import Reads
+from musterd.states import AGENT_ENDED
 from musterd.store import Store
 from musterd.submission import Submission
 from musterd.supervisor import Supervisor
@@ -54,6 +57,7 @@ class Orders:
 
     Args:
         store: where tasks are submitted and kills recorded.
+        notes: where messages are left.
         reads: where live tasks are looked up.
         supervisor: who runs the agents.
         membership: told of a changed state.
@@ -63,12 +67,14 @@ class Orders:
     def __init__(
         self,
         store: Store,
+        notes: Notes,
         reads: Reads,
         supervisor: Supervisor,
         membership: Membership,
         drain: Callable[[], None],
     ) -> None:
         self._store = store
+        self._notes = notes
         self._reads = reads
         self._supervisor = supervisor
         self._membership = membership
@@ -76,9 +82,10 @@ class Orders:
         self._spawning = anyio.create_task_group()
         self._places = anyio.Semaphore(SPAWNS)
         self._stuck = False
-        self._methods: dict[type, Callable[..., Awaitable[Result]]] = {
+        self._methods: dict[type, Callable[..., Awaitable[Result | None]]] = {
             Spawn: self._spawn,
             Kill: self._kill,
+            Message: self._send,
             Pause: self._pause,
             Resume: self._resume,
             Drain: self._begin_drain,
@@ -93,8 +100,8 @@ class Orders:
             yield
             self._spawning.cancel_scope.cancel()
 
-    async def carry_out(self, command: Command) -> Result:
-        """Do what a command says; the `result` of its reply.
+    async def carry_out(self, command: Command) -> Result | None:
+        """Do what a command says; the `result` of its reply, None if another daemon replies.
 
         Raises:
             UnservedError: the server failed, or has not answered in time.
@@ -155,6 +162,17 @@ class Orders:
         if outcome.outcome == "requested" and outcome.node == self._membership.node:
             self._supervisor.kill(outcome.record_id, command.grace)
         return {"outcome": outcome.outcome, "id": outcome.record_id}
+
+    async def _send(self, command: Message) -> Result | None:
+        """Only the agent's own daemon sends and answers: a message must not arrive twice."""
+        agent_id = command.agent_id
+        if agent_id in self._supervisor.actors:
+            await self._notes.send(agent_id, secrets.token_hex(8), command.message)
+            return {"agentId": agent_id}
+        record = await self._reads.get(agent_id)
+        if record.status in AGENT_ENDED:
+            raise AlreadyTerminalError(agent_id, record.status)
+        return None
 
     async def _pause(self, _: Pause) -> Result:
         self._supervisor.pause()

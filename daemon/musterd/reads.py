@@ -9,10 +9,14 @@ from redis.asyncio import Redis
 from musterd import ids, jsons
 from musterd.errors import NotFoundError
 from musterd.keys import Keys
-from musterd.records import AgentRecord, NodeRecord, TaskRecord
+from musterd.records import AgentRecord, Line, NodeRecord, TaskRecord
 from musterd.states import AGENT_ENDED, TASK_LIVE, AgentState, TaskState
 
-_OUTLINE: Final = ("agentId", "taskId", "status", "kind", "node", "attempt", "reason", "error")
+_OUTLINE: Final = (
+    "agentId", "taskId", "status", "kind", "node", "attempt", "progress", "note", "reason", "error",
+)  # fmt: skip
+FROM_FIRST: Final = "0-0"
+"""The place before the first line of an agent's output."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,6 +83,11 @@ class Reads:
         """The daemons that are alive."""
         found = await self._page(self._keys.nodes, self._keys.node, limit=1000)
         return [NodeRecord.read(fields) for fields in found]
+
+    async def output(self, agent_id: str, after: str) -> list[Line]:
+        """The lines kept of an agent's output after the place of one of them, the oldest first."""
+        found: Any = await self._redis.xrange(self._keys.output(agent_id), min=f"({after}")
+        return [Line.read(place, fields) for place, fields in found]
 
     async def live_tasks(self) -> list[str]:
         """The ids of all tasks that have not ended, as of one moment."""

@@ -50,6 +50,7 @@ class TaskRecord:
     created_at: str | None
     updated_at: str | None
     metadata: Json
+    checkpoint: Json
     result: Json
     error: str | None
     reason: str | None
@@ -70,6 +71,7 @@ class TaskRecord:
             created_at=fields.get("createdAt"),
             updated_at=fields.get("updatedAt"),
             metadata=_json(fields, "metadata"),
+            checkpoint=_json(fields, "checkpoint"),
             result=_json(fields, "result"),
             error=fields.get("error"),
             reason=fields.get("reason"),
@@ -94,6 +96,8 @@ class AgentRecord:
     started_at: str | None
     completed_at: str | None
     updated_at: str | None
+    progress: float | None
+    note: str | None
     result: Json
     error: str | None
     reason: str | None
@@ -113,6 +117,8 @@ class AgentRecord:
             started_at=fields.get("startedAt"),
             completed_at=fields.get("completedAt"),
             updated_at=fields.get("updatedAt"),
+            progress=_number(fields, "progress"),
+            note=fields.get("note"),
             result=_json(fields, "result"),
             error=fields.get("error"),
             reason=fields.get("reason"),
@@ -121,6 +127,33 @@ class AgentRecord:
 
     def as_json(self) -> dict[str, Json]:
         """With the names of the contract; what has no value is left out."""
+        return _as_json(self)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """A line that an agent wrote, as it is kept in `{P}:output:{agentId}`.
+
+    `stream` is `stdout`, `stderr` or `log`, `at` is when it was kept.
+    """
+
+    place: str
+    at: str
+    stream: str
+    line: str
+
+    @classmethod
+    def read(cls, place: str, fields: Mapping[str, str]) -> Self:
+        """From an entry of the stream."""
+        return cls(
+            place=place,
+            at=fields.get("at", ""),
+            stream=fields.get("stream", ""),
+            line=fields.get("line", ""),
+        )
+
+    def as_json(self) -> dict[str, Json]:
+        """With the names of the contract."""
         return _as_json(self)
 
 
@@ -200,6 +233,6 @@ def _camel(name: str) -> str:
     return head + "".join(word.capitalize() for word in rest)
 
 
-def _as_json(record: TaskRecord | AgentRecord | NodeRecord) -> dict[str, Json]:
+def _as_json(record: TaskRecord | AgentRecord | NodeRecord | Line) -> dict[str, Json]:
     values = ((name, getattr(record, name)) for name in type(record).__slots__)
     return {_camel(name): value for name, value in values if value is not None}

@@ -18,13 +18,15 @@ from redis.asyncio import Redis
 from musterd import __version__, identity, ids, logs, scratch, scripts, valkey
 from musterd.committer import LANES, Committer
 from musterd.control import HANDLERS, Control
+from musterd.desks import Desks
 from musterd.embedded import EmbeddedValkey
-from musterd.errors import MusterdError, UnwrittenError
+from musterd.errors import MusterdError, SettingError, UnwrittenError
 from musterd.heartbeat import Heartbeat
 from musterd.keys import Keys
 from musterd.kinds import Kind, load_kinds
 from musterd.link import Link
 from musterd.membership import Membership
+from musterd.notes import Notes
 from musterd.orders import Orders
 from musterd.reads import Reads
 from musterd.recovery import Recovery
@@ -79,6 +81,9 @@ async def run(settings: Settings) -> None:
 async def _live(settings: Settings, stopping: Stopping) -> None:
     epoch = ids.new_epoch()
     kinds = load_kinds(settings.agents, scratch.folder(settings.state_dir, epoch))
+    if len(kinds) > settings.max_kinds:
+        accepted = f"at least {len(kinds)}: MUSTERD_AGENTS names so many kinds"
+        raise SettingError("MUSTERD_MAX_KINDS", str(settings.max_kinds), accepted)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(scratch.clear, settings.state_dir, [epoch])
         if settings.embedded:
@@ -129,12 +134,18 @@ class Daemon:
         self._server = Server(redis, link, where, settings.prefix)
         call = partial(scripts.call, redis, Caller.of(settings, epoch=epoch))
         self._committer = Committer(call, link)
-        store = self._store = Store(self._committer)
-        supervisor = self._supervisor = Supervisor(store, kinds, settings, epoch)
+        store = self._store = Store(
+            self._committer,
+            max_context=settings.max_context,
+            max_metadata=settings.max_metadata,
+        )
+        notes = Notes(self._committer, settings.output_lines)
+        desks = self._desks = Desks(notes, settings)
+        supervisor = self._supervisor = Supervisor(store, desks, kinds, settings, epoch)
         membership = self._membership = Membership(settings, epoch, store, supervisor.count)
         self._recovery = Recovery(store, link, settings)
-        orders = Orders(store, Reads(redis, keys), supervisor, membership, self._drain)
-        control = self._control = Control(listener, keys, settings, orders, supervisor, link)
+        orders = Orders(store, notes, Reads(redis, keys), supervisor, membership, self._drain)
+        control = self._control = Control(listener, keys, settings, orders, supervisor, desks, link)
         self._heartbeat = Heartbeat(settings, store, membership, supervisor)
         duties = (control.sweep, self._recover, self._offer, self._reap)
         self._rounds = Rounds(settings.heartbeat_interval, store, *duties)
@@ -166,6 +177,7 @@ class Daemon:
         async with anyio.create_task_group() as writing:
             # Beneath all others, also when one of them fails: agents wait for their last write.
             writing.start_soon(self._committer.run)
+            writing.start_soon(self._desks.run)
             await self._live_connected()
             writing.cancel_scope.cancel()
 
@@ -252,7 +264,9 @@ class Daemon:
 
     async def _offer(self) -> None:
         if self._kinds:
-            await self._store.offer({kind.name: kind.defaults() for kind in self._kinds.values()})
+            most = self._settings.max_messages
+            offers = {kind.name: kind.offer(most) for kind in self._kinds.values()}
+            await self._store.offer(offers, self._settings.max_kinds)
 
     async def _reap(self) -> None:
         self._orphans.reap()

@@ -12,11 +12,14 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from musterd import urls
+from musterd import jsons, urls
 from musterd.errors import SettingError
 
 MAX_SECONDS = 10 * 365 * 86_400
 """Ten years: no duration, in ms, comes near the numbers that Lua cannot hold exactly."""
+
+LEAST_SIZE = 256
+"""Bytes: less would refuse what is no trouble to anybody."""
 
 _PREFIX_CHARACTER = r"[A-Za-z0-9!#$%&()+,./:;<=>@^_|~-]"
 
@@ -34,6 +37,11 @@ def _seconds(name: str, default: float, least: int) -> Any:
 
 def _count(name: str, default: int, most: int) -> Any:
     return _setting(name, default, f"a whole number from 1 to {most}", ge=1, le=most)
+
+
+def _size(name: str, default: int) -> Any:
+    accepts = f"a number of bytes from {LEAST_SIZE} to {jsons.MAX_BYTES}"
+    return _setting(name, default, accepts, ge=LEAST_SIZE, le=jsons.MAX_BYTES)
 
 
 def _check_url(url: SecretStr) -> SecretStr:
@@ -118,6 +126,17 @@ class Settings(BaseSettings):
     event_log_length: int = _count("MUSTERD_EVENT_LOG_LENGTH", 100_000, 1_000_000_000)
     retention: float = _seconds("MUSTERD_RETENTION", 86_400, 1)
     retention_count: int = _count("MUSTERD_RETENTION_COUNT", 100_000, 1_000_000_000)
+    output_lines: int = _setting(
+        "MUSTERD_OUTPUT_LINES", 100, "a whole number from 0 to 10000", ge=0, le=10_000
+    )
+    max_messages: int = _count("MUSTERD_MAX_MESSAGES", 100, 10_000)
+    max_kinds: int = _count("MUSTERD_MAX_KINDS", 1000, 100_000)
+    max_context: int = _size("MUSTERD_MAX_CONTEXT", jsons.MAX_BYTES)
+    max_metadata: int = _size("MUSTERD_MAX_METADATA", jsons.MAX_BYTES)
+    max_checkpoint: int = _size("MUSTERD_MAX_CHECKPOINT", jsons.MAX_BYTES)
+    max_result: int = _size("MUSTERD_MAX_RESULT", jsons.MAX_BYTES)
+    max_error: int = _size("MUSTERD_MAX_ERROR", 4096)
+    max_command: int = _size("MUSTERD_MAX_COMMAND", jsons.MAX_BYTES)
     log_level: Literal["debug", "info", "warning", "error"] = _setting(
         "MUSTERD_LOG_LEVEL", "info", "debug, info, warning or error"
     )

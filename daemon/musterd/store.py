@@ -5,19 +5,17 @@ A method returns what the step answered, or raises the error that names what ref
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Final, NoReturn, Protocol
+from typing import Final
 
 from musterd import jsons
+from musterd.answers import Steps, accept, refusal
 from musterd.errors import (
     AlreadyTerminalError,
-    BrokenRecordError,
     ExistsError,
     Holder,
-    IllegalStepError,
     MusterdError,
     NameTakenError,
-    NotFoundError,
-    NotOwnerError,
+    TooManyKindsError,
     UnknownKindError,
 )
 from musterd.jsons import Json
@@ -35,19 +33,6 @@ from musterd.moves import (
 from musterd.scripts import Reply, Step
 from musterd.submission import Submission, seconds_text
 
-
-class Steps(Protocol):
-    """What sends steps: a daemon's committer, or a client's own calls."""
-
-    async def commit(self, step: Step) -> Reply:
-        """Send one step."""
-        ...
-
-    async def commit_all(self, steps: Sequence[Step]) -> list[Reply]:
-        """Send many; the answers come in their order."""
-        ...
-
-
 RENEWALS: Final = 500
 """Heartbeats renewed in one step: it takes the server about a millisecond."""
 
@@ -56,10 +41,23 @@ PAGE: Final = 256
 
 
 class Store:
-    """The operations, each a step that is handed to `steps`."""
+    """The operations, each a step that is handed to `steps`.
 
-    def __init__(self, steps: Steps) -> None:
+    Args:
+        steps: what sends them.
+        max_context: bytes of a submitted task's context.
+        max_metadata: and of its metadata.
+    """
+
+    def __init__(
+        self,
+        steps: Steps,
+        *,
+        max_context: int = jsons.MAX_BYTES,
+        max_metadata: int = jsons.MAX_BYTES,
+    ) -> None:
         self._steps = steps
+        self._sizes = (max_context, max_metadata)
         self._commit = steps.commit
 
     async def submit(self, submission: Submission) -> bool:
@@ -69,11 +67,13 @@ class Store:
             ExistsError: it was there with another kind or context.
             UnknownKindError: some daemon has offered kinds, and this is not among them.
         """
-        return _read_submitted(submission, await self._commit(submission.step()))
+        return _read_submitted(submission, await self._commit(submission.step(*self._sizes)))
 
     async def submit_all(self, submissions: Sequence[Submission]) -> list[bool | MusterdError]:
         """Make many tasks; for each what `submit` returns or raises."""
-        replies = await self._steps.commit_all([submission.step() for submission in submissions])
+        replies = await self._steps.commit_all(
+            [submission.step(*self._sizes) for submission in submissions]
+        )
         answers: list[bool | MusterdError] = []
         for submission, reply in zip(submissions, replies, strict=True):
             try:
@@ -93,7 +93,7 @@ class Store:
             wanted += (offer.kind, offer.room, offer.max_attempts, _seconds(offer.timeout))
         reply = await self._commit(("claim", number, stem, count, *wanted))
         if reply[0] != "ok":
-            _refused(f"claim {number}", reply)
+            raise refusal(f"claim {number}", reply)
         _, due, broken, claims = reply
         return Claimed([_read_claim(item) for item in claims], _ms(due), broken)
 
@@ -105,7 +105,7 @@ class Store:
         """
         reply = await self._commit(("start", agent_id, token))
         if reply[0] not in {"ok", "kill"}:
-            _refused(agent_id, reply)
+            raise refusal(agent_id, reply)
         return bool(reply[0] == "ok")
 
     async def finish(self, agent_id: str, token: str, ending: Ending) -> Ended:
@@ -126,7 +126,7 @@ class Store:
         )
         reply = await self._commit(step)
         if reply[0] != "ok":
-            _refused(agent_id, reply)
+            raise refusal(agent_id, reply)
         return Ended(agent=reply[1], task=reply[2])
 
     async def kill(self, target: KillTarget, order: KillOrder) -> KillOutcome:
@@ -140,7 +140,7 @@ class Store:
         if reply[0] == "ended":
             raise AlreadyTerminalError(target.record_id, reply[1])
         if reply[0] != "ok":
-            _refused(target.record_id, reply)
+            raise refusal(target.record_id, reply)
         return KillOutcome(*reply[1:])
 
     async def kill_tasks(
@@ -160,7 +160,7 @@ class Store:
         """Renew the heartbeats of agents; the ids of those that are no longer ours."""
         steps: list[Step] = [("renew", *page) for page in _pages(agent_ids, RENEWALS)]
         replies = await self._steps.commit_all(steps)
-        return [agent_id for reply in replies for agent_id in _ok("heartbeats", reply)[1]]
+        return [agent_id for reply in replies for agent_id in accept("heartbeats", reply)[1]]
 
     async def register(self, node: str, fields: Mapping[str, str | int], dead: str = "") -> int:
         """Take or keep the node's name; how many agents the server lists as the node's.
@@ -177,37 +177,46 @@ class Store:
         reply = await self._commit(("register", dead, *pairs))
         if reply[0] == "taken":
             raise NameTakenError(node, Holder(*reply[1:]))
-        return int(_ok(node, reply)[2])
+        return int(accept(node, reply)[2])
 
     async def lives(self) -> list[Life]:
         """The earlier lives of this node."""
-        reply = _ok("lives", await self._commit(("lives",)))
+        reply = accept("lives", await self._commit(("lives",)))
         return [Life(*life.split(" ", 1)) for life in reply[1] if " " in life]
 
     async def release(self) -> None:
         """Give the name back; a no-op if another daemon has it by now."""
         reply = await self._commit(("release",))
         if reply[0] != "not_owner":
-            _ok("node", reply)
+            accept("node", reply)
 
-    async def offer(self, kinds: Mapping[str, Mapping[str, Json]]) -> None:
-        """Publish the kinds of this daemon and their defaults."""
+    async def offer(self, kinds: Mapping[str, Mapping[str, Json]], most: int) -> None:
+        """Publish the kinds of this daemon and their defaults.
+
+        Raises:
+            TooManyKindsError: with those of others they would be more than `most`.
+        """
         pairs = [part for kind, defaults in kinds.items() for part in (kind, jsons.dumps(defaults))]
-        _ok("kinds", await self._commit(("offer", *pairs)))
+        reply = await self._commit(("offer", most, *pairs))
+        if reply[0] == "full":
+            raise TooManyKindsError(int(reply[1]), most)
+        accept("kinds", reply)
 
     async def dead_nodes(self, silence: float) -> list[str]:
         """Nodes that own agents and gave no sign of life for `silence` seconds."""
-        return list(_ok("nodes", await self._commit(("dead", int(silence * 1000))))[1])
+        return list(accept("nodes", await self._commit(("dead", int(silence * 1000))))[1])
 
     async def owned(self, node: str, most: int | None = None) -> list[str]:
         """The agents listed as a node's; at most so many, picked at random."""
-        return list(_ok(node, await self._commit(("owned", node, "" if most is None else most)))[1])
+        return list(
+            accept(node, await self._commit(("owned", node, "" if most is None else most)))[1]
+        )
 
     async def adopt(self, agent_ids: Iterable[str]) -> list[Claim]:
         """Those of our agents that were claimed and never started, as their claim would say."""
         steps: list[Step] = [("adopt", *page) for page in _pages(agent_ids, PAGE)]
         replies = await self._steps.commit_all(steps)
-        return [_read_claim(item) for reply in replies for item in _ok("adopt", reply)[1]]
+        return [_read_claim(item) for reply in replies for item in accept("adopt", reply)[1]]
 
     async def settle(
         self, agent_ids: Sequence[str], node: str, *, ended: Collection[str] = ()
@@ -225,14 +234,14 @@ class Store:
         answers: list[Ended | MusterdError] = []
         for agent_id, reply in zip(agent_ids, await self._steps.commit_all(steps), strict=True):
             try:
-                answers.append(Ended(*_ok(agent_id, reply)[1:]))
+                answers.append(Ended(*accept(agent_id, reply)[1:]))
             except MusterdError as error:
                 answers.append(error)
         return answers
 
     async def trim(self) -> int:
         """Let go of some index entries whose records have expired; how many went."""
-        return int(_ok("trim", await self._commit(("trim", PAGE)))[1])
+        return int(accept("trim", await self._commit(("trim", PAGE)))[1])
 
 
 def _read_submitted(submission: Submission, reply: Reply) -> bool:
@@ -242,7 +251,7 @@ def _read_submitted(submission: Submission, reply: Reply) -> bool:
     if reply[0] == "unknown_kind":
         raise UnknownKindError(submission.kind, sorted(reply[1]))
     if reply[0] != "ok":
-        _refused(submission.task_id, reply)
+        raise refusal(submission.task_id, reply)
     return bool(reply[1])
 
 
@@ -264,30 +273,11 @@ def _kill_step(target: KillTarget, order: KillOrder) -> Step:
     )
 
 
-def _ok(record_id: str, reply: Reply) -> Reply:
-    """The reply, if it is not a refusal."""
-    if reply[0] != "ok":
-        _refused(record_id, reply)
-    return reply
-
-
-def _refused(record_id: str, reply: Reply) -> NoReturn:
-    match reply:
-        case ["not_found"]:
-            raise NotFoundError(record_id)
-        case ["not_owner" | "stale" | "alive"]:
-            raise NotOwnerError(record_id)
-        case ["illegal", source, target]:
-            raise IllegalStepError(record_id, source, target)
-        case _:
-            raise BrokenRecordError(record_id, " ".join(str(part) for part in reply[1:]))
-
-
 def _read_claim(item: Sequence[str]) -> Claim:
-    agent_id, token, task_id, kind, attempt, max_attempts, timeout, context = item
+    agent_id, token, task_id, kind, attempt, max_attempts, timeout, context, checkpoint = item
     return Claim(
         agent_id, token, task_id, kind, int(attempt), int(float(max_attempts)),
-        float(timeout) if timeout else None, context,
+        float(timeout) if timeout else None, context, checkpoint,
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from musterd import ids, jsons
-from musterd.errors import MalformedError
+from musterd.errors import MalformedError, TooLargeError
 from musterd.jsons import Json
 from musterd.scripts import Step
 
@@ -49,22 +49,22 @@ class Submission:
         if self.max_attempts is not None:
             _check_integer("maxAttempts", self.max_attempts, 1, MOST_ATTEMPTS)
 
-    def step(self) -> Step:
+    def step(self, max_context: int = jsons.MAX_BYTES, max_metadata: int = jsons.MAX_BYTES) -> Step:
         """The step that submits it.
 
         Raises:
-            MalformedError: context or metadata is no JSON value, or larger than 1 MiB.
+            MalformedError: context or metadata is no JSON value, or has more bytes.
         """
         return (
             "submit",
             self.task_id,
             self.kind,
-            _text("context", self.context),
+            _text("context", self.context, max_context),
             self.priority,
             math.ceil(self.delay * 1000),
             "" if self.timeout is None else seconds_text(self.timeout),
             "" if self.max_attempts is None else self.max_attempts,
-            _text("metadata", self.metadata),
+            _text("metadata", self.metadata, max_metadata),
         )
 
 
@@ -73,17 +73,15 @@ def seconds_text(value: float) -> str:
     return str(int(value)) if value == int(value) else repr(value)
 
 
-def _text(name: str, value: Json) -> str:
+def _text(name: str, value: Json, most: int) -> str:
     if value is None:
         return ""
     try:
         text = jsons.dumps(value)
     except jsons.JsonError as error:
         raise MalformedError(f"{name}: {error}") from None
-    if len(text) > jsons.MAX_BYTES:
-        raise MalformedError(
-            f"{name}: {len(text)} characters of JSON, at most {jsons.MAX_BYTES} are accepted"
-        )
+    if (size := jsons.size(text)) > most:
+        raise TooLargeError(name, size, most)
     return text
 
 

@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup
 
 from musterd import ids
 from musterd.actor import Actor, Stop
+from musterd.desks import Desks
 from musterd.errors import MusterdError, NotOwnerError
 from musterd.jsons import Json
 from musterd.kinds import Kind
@@ -36,25 +37,32 @@ class Supervisor:
 
     Args:
         store: where tasks are claimed.
+        desks: where agents tell and are told.
         kinds: what is offered, by name.
         settings: the daemon's name, its capacity, and the grace of its agents.
         epoch: this life of the daemon.
     """
 
     def __init__(
-        self, store: Store, kinds: Mapping[str, Kind], settings: Settings, epoch: str
+        self,
+        store: Store,
+        desks: Desks,
+        kinds: Mapping[str, Kind],
+        settings: Settings,
+        epoch: str,
     ) -> None:
         self.actors: dict[str, Actor] = {}
         self.paused = False
         self.draining = False
         self.unwritten = 0
         self._store = store
+        self._desks = desks
         self._kinds = kinds
         self._alive = dict.fromkeys(kinds, 0)
         self._node = settings.node
         self._owner = f"{settings.node}/{epoch}"
         self._capacity = settings.capacity
-        self._grace = settings.kill_grace
+        self._settings = settings
         self._bell = anyio.Event()
         self._claims = 0
         self._missing = False
@@ -192,9 +200,8 @@ class Supervisor:
         self._skipped = set(broken)
 
     def _spawn(self, agents: TaskGroup, claim: Claim) -> None:
-        actor = Actor(
-            claim, self._kinds[claim.kind], self._store, owner=self._owner, grace=self._grace
-        )
+        kind, desk = self._kinds[claim.kind], self._desks.open(claim)
+        actor = Actor(claim, kind, self._store, desk, self._settings, owner=self._owner)
         former = self.actors.get(claim.agent_id)
         self.actors[claim.agent_id] = actor
         self._alive[claim.kind] += 1

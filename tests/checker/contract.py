@@ -28,10 +28,10 @@ def _fields(must: str, may: str, more: frozenset[str]) -> Fields:
     return Fields(frozenset(must.split()), frozenset(may.split()) | more)
 
 
-MORE_TASK_FIELDS = frozenset({"killedBy"})
-MORE_AGENT_FIELDS = frozenset({"killedBy"})
+MORE_TASK_FIELDS = frozenset({"killedBy", "checkpoint"})
+MORE_AGENT_FIELDS = frozenset({"killedBy", "progress", "note", "taken"})
 MORE_NODE_FIELDS = frozenset({"process", "claim", "claimed"})
-MORE_EVENT_FIELDS = frozenset[str]()
+MORE_EVENT_FIELDS = frozenset({"progress", "note"})
 
 TASK_FIELDS = _fields(
     "taskId status kind attempt createdAt updatedAt",

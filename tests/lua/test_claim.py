@@ -20,7 +20,7 @@ async def test_agent_and_task_are_as_the_contract_says(world: World) -> None:
     """The record, the owner, the heartbeat, the lists, and two events of one moment."""
     await world.register()
     await world.submit(context='{"a":1}', attempts=3, timeout="7", metadata='"m"')
-    assert await world.claim() == [["t.1", "c1.0", "t", KIND, "1", "3", "7", '{"a":1}']]
+    assert await world.claim() == [["t.1", "c1.0", "t", KIND, "1", "3", "7", '{"a":1}', ""]]
     agent = await world.agent()
     moment = agent.pop("createdAt")
     assert agent.pop("updatedAt") == moment
@@ -51,7 +51,7 @@ async def test_defaults_of_the_claim_fill_the_record(world: World) -> None:
     await world.register()
     await world.submit()
     reply = await world.step("claim", 1, "s", 1, KIND, 1, 5, "2.5")
-    assert reply[3] == [["t.1", "s.0", "t", KIND, "1", "5", "2.5", ""]]
+    assert reply[3] == [["t.1", "s.0", "t", KIND, "1", "5", "2.5", "", ""]]
     assert (await world.task())["maxAttempts"] == "5"
 
 

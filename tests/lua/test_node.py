@@ -115,7 +115,7 @@ async def test_offer_publishes_defaults_with_the_time(
     world: World, defaults: dict[str, Any]
 ) -> None:
     """JSON, whether there are defaults or not."""
-    assert await world.step("offer", "k", json.dumps(defaults)) == ["ok"]
+    assert await world.step("offer", 10, "k", json.dumps(defaults)) == ["ok"]
     offered = json.loads(await world.redis.hget(world.keys.kinds, "k"))
     assert offered.pop("offeredAt").endswith("Z")
     assert offered == defaults

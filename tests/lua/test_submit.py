@@ -13,7 +13,7 @@ pytestmark = pytest.mark.leaves_work("a submitted task waits")
 
 async def offer(world: World, **defaults: object) -> None:
     """A daemon offers the kind."""
-    await world.step("offer", KIND, json.dumps(defaults))
+    await world.step("offer", 10, KIND, json.dumps(defaults))
 
 
 async def test_record_is_as_the_contract_says(world: World) -> None:

@@ -129,7 +129,7 @@ async def test_a_task_of_an_agent_cannot_exit_the_daemon(
 
     with pytest.raises((AgentFailed, ExceptionGroup)) as caught:
         await CoroutineRuntime(start).run(make_context())
-    assert told in describe(caught.value)
+    assert told in describe(caught.value, 4096)
 
 
 @pytest.mark.usefixtures("contained")

@@ -81,12 +81,15 @@ async def test_the_ids_are_in_the_environment(tmp_path: Path) -> None:
         "open(os.environ['MUSTERD_RESULT'], 'w'))"
     )
     result = await run([sys.executable, "-c", script], tmp_path)
+    folder = tmp_path / "scratch" / "t1.1"
     assert result == {
         "MUSTERD_TASK_ID": "t1",
         "MUSTERD_AGENT_ID": "t1.1",
         "MUSTERD_ATTEMPT": "1",
         "MUSTERD_OWNER": "n1/e1",
-        "MUSTERD_RESULT": str(tmp_path / "scratch" / "t1.1.json"),
+        "MUSTERD_RESULT": str(folder / "result"),
+        "MUSTERD_PROGRESS": str(folder / "progress"),
+        "MUSTERD_CHECKPOINT": str(folder / "checkpoint"),
     }
 
 

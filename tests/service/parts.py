@@ -10,11 +10,13 @@ from redis.asyncio import Redis
 
 from musterd import ids, scripts, valkey
 from musterd.committer import Committer
+from musterd.desks import Desks
 from musterd.keys import Keys
 from musterd.kinds import Kind
 from musterd.link import Link
 from musterd.membership import Membership
 from musterd.moves import Claim, KillOrder, Offer
+from musterd.notes import Notes
 from musterd.reads import Reads
 from musterd.records import AgentRecord, TaskRecord
 from musterd.runtimes.base import Context
@@ -53,8 +55,10 @@ class Parts:
         call = partial(scripts.call, redis, Caller.of(settings, epoch=epoch))
         self.committer = Committer(call, self.link)
         self.store = Store(self.committer)
+        self.notes = Notes(self.committer, settings.output_lines)
+        self.desks = Desks(self.notes, settings)
         self.reads = Reads(redis, self.keys)
-        self.supervisor = Supervisor(self.store, self.kinds, settings, epoch)
+        self.supervisor = Supervisor(self.store, self.desks, self.kinds, settings, epoch)
         self.membership = Membership(settings, epoch, self.store, self.supervisor.count)
 
     async def submit(self, kind: str = "work", **options: Any) -> str:
@@ -98,6 +102,7 @@ async def open_parts(settings: Settings, *kinds: Kind, epoch: str = EPOCH) -> As
         parts = Parts(settings, redis, epoch, *kinds)
         async with anyio.create_task_group() as writing:
             writing.start_soon(parts.committer.run)
+            writing.start_soon(parts.desks.run)
             await parts.membership.join()
             yield parts
             writing.cancel_scope.cancel()

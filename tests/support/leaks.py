@@ -38,6 +38,7 @@ def _bounded(keys: Keys) -> set[str]:
 def _work(keys: Keys) -> Iterator[str]:
     """What every key begins with that may be there only while something lives."""
     yield from (keys.queue(""), keys.owned(""), keys.heartbeat(""), keys.kills, keys.scheduled)
+    yield keys.messages("")
     yield from (keys.tasks(status) for status in TASK_LIVE)
     yield from (keys.agents(status) for status in AGENT_LIVE)
 

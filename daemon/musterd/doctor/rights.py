@@ -52,6 +52,8 @@ def uses(keys: Keys, node: str, probe: str) -> Iterator[Use]:
     yield Use(keys.node(node), f"{_RECORD} EXISTS")
     yield Use(keys.owned(node), "TYPE SADD SREM SCARD SMEMBERS SRANDMEMBER EXISTS")
     yield Use(keys.epochs(node), "TYPE ZADD ZRANGE ZREMRANGEBYRANK PEXPIRE")
+    yield Use(keys.output(probe), "TYPE XADD XREVRANGE XRANGE XREAD PEXPIRE DEL")
+    yield Use(keys.messages(probe), "TYPE XADD XRANGE DEL")
     yield Use(keys.queue(probe), _INDEX)
     yield from (Use(keys.tasks(status), _LISTED) for status in TaskState)
     yield from (Use(keys.agents(status), _LISTED) for status in AgentState)
@@ -66,6 +68,7 @@ def uses(keys: Keys, node: str, probe: str) -> Iterator[Use]:
     yield Use(keys.control, "PUBLISH SUBSCRIBE")
     yield Use(keys.submit, "SUBSCRIBE")
     yield Use(keys.kill_bell(node), "PUBLISH SUBSCRIBE")
+    yield Use(keys.mail_bell(node), "PUBLISH SUBSCRIBE")
     yield Use(keys.reply + probe, "PUBLISH SUBSCRIBE")
 
 

@@ -56,8 +56,8 @@ def _difference(seconds: float) -> Finding:
 async def subscriptions(subject: Subject) -> AsyncIterator[Finding]:
     """Whether the server confirms each subscription of a daemon and of a reader of events."""
     keys = subject.keys
-    bell = keys.kill_bell(subject.settings.node)
-    channels = (keys.control, keys.submit, keys.wake, bell, keys.events)
+    bells = (keys.kill_bell(subject.settings.node), keys.mail_bell(subject.settings.node))
+    channels = (keys.control, keys.submit, keys.wake, *bells, keys.events)
     async with subject.redis.pubsub() as pubsub:
         await pubsub.subscribe(*channels)
         for _ in channels:

@@ -2,7 +2,7 @@
 -- ARGS 1 number of this claim, one more than the last · 2 stem of the tokens · 3 how many at most
 --      then for each kind: name, room, max attempts, timeout in s ('' none)
 -- OK   {'ok', ms until a scheduled task is due or -1, broken ids, agents}; an agent is {agent, token,
---      task, kind, attempt, max attempts, timeout, context}
+--      task, kind, attempt, max attempts, timeout, context, checkpoint}
 -- ELSE {'not_owner'} this epoch is not registered · {'stale'} a later claim was made
 -- The same number again answers what that claim took and has not ended: nothing is taken twice when
 -- an answer is lost.
@@ -36,10 +36,10 @@ end
 local function describe(agent_id)
   local agent = read_agent(agent_id)
   if not agent or ended(AGENT_STEPS, agent.status) or not agent.token then return nil end
-  local t = redis.call('HMGET', TASK .. agent.task, 'maxAttempts', 'timeout', 'context')
+  local t = redis.call('HMGET', TASK .. agent.task, 'maxAttempts', 'timeout', 'context', 'checkpoint')
   local timeout = t[2] and string.find(t[2], '^%d+%.?%d*$') and t[2] or ''
   return {agent_id, agent.token, agent.task, agent.kind, string.format('%d', agent.attempt),
-    whole(t[1]) and t[1] or '1', timeout, t[3] or ''}
+    whole(t[1]) and t[1] or '1', timeout, t[3] or '', t[4] or ''}
 end
 
 local function spawn(task, token, max_attempts, timeout)

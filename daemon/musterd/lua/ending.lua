@@ -31,8 +31,9 @@ local function close_agent(agent, status, ending)
     'result', ending.result, 'killedBy', ending.killed_by, 'completedAt', NOW_ISO,
     'updatedAt', NOW_ISO)
   redis.call('PEXPIRE', AGENT .. agent.id, RETENTION)
+  redis.call('PEXPIRE', OUTPUT .. agent.id, RETENTION)
   shift(AGENTS, agent.id, agent.status, status)
-  redis.call('DEL', HEARTBEAT .. agent.id)
+  redis.call('DEL', HEARTBEAT .. agent.id, MESSAGES .. agent.id)
   redis.call('SREM', OWNED .. agent.node, agent.id)
   redis.call('HDEL', KILLS, agent.id)
   tell('agent.' .. status, {id = agent.task, kind = agent.kind, attempt = agent.attempt},

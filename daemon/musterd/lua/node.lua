@@ -66,15 +66,21 @@ local function forget_kinds()
 end
 
 -- offer: the kinds this daemon runs, with their defaults.
--- ARGS pairs of kind and JSON object
+-- ARGS 1 kinds that may be offered in all · then pairs of kind and JSON object
 -- OK   {'ok'}
-function STEPS.offer(...)
+-- ELSE {'full', how many it would be}
+function STEPS.offer(most, ...)
   local pairs_given = {...}
+  forget_kinds()
+  local count = redis.call('HLEN', KINDS)
+  for i = 1, #pairs_given, 2 do
+    count = count + 1 - redis.call('HEXISTS', KINDS, pairs_given[i])
+  end
+  if count > tonumber(most) then return {'full', string.format('%d', count)} end
   for i = 1, #pairs_given, 2 do
     local rest = string.sub(pairs_given[i + 1], 2)
     local offer = '{"offeredAt":"' .. NOW_ISO .. '"' .. (rest == '}' and '' or ',') .. rest
     redis.call('HSET', KINDS, pairs_given[i], offer)
   end
-  forget_kinds()
   return {'ok'}
 end

@@ -191,7 +191,7 @@ end
 -- Records that are let go.
 
 local function forget_agent(id)
-  redis.call('DEL', AGENT .. id)
+  redis.call('DEL', AGENT .. id, OUTPUT .. id, MESSAGES .. id)
   for status in pairs(AGENT_STEPS) do redis.call('ZREM', AGENTS .. status, id) end
 end
 

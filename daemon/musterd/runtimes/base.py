@@ -1,6 +1,8 @@
 """What every runtime shares: the context an agent is given, and the ways in which it can fail."""
 
 import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
@@ -14,6 +16,10 @@ REJECTED: Final = os.EX_DATAERR
 """Exit code of a worker whose function does not accept its context."""
 
 
+SAVED: Final = ".saved"
+"""What follows the name of a checkpoint's file in that of the copy that the server has."""
+
+
 class AgentFailed(Exception):  # noqa: N818, it says what an agent did; it is no fault of musterd's
     """An agent has failed; the message becomes the `error` of its record."""
 
@@ -22,9 +28,49 @@ class ContextRejected(Exception):  # noqa: N818, as above
     """The context is not one that this kind accepts; another attempt would not mend it."""
 
 
+class Messages(Protocol):
+    """Messages as they are sent to an agent, without end: JSON values.
+
+    Taken with `async for` by a coroutine, with `for` by a plain function.
+    """
+
+    def __aiter__(self) -> AsyncIterator[Any]: ...
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Desk(Protocol):
+    """Where an agent tells and is told: in the daemon `musterd.desk`, in a worker its files."""
+
+    @property
+    def messages(self) -> Messages:
+        """The messages that are sent to it."""
+        ...
+
+    def progress(self, fraction: float | None, note: str | None) -> None:
+        """It is so far."""
+        ...
+
+    def output(self, stream: str, line: str) -> None:
+        """It has written a line."""
+        ...
+
+    def checkpoint(self, value: str) -> Awaitable[None]:
+        """Keep a value, JSON."""
+        ...
+
+    def checkpoint_soon(self, value: str, kept: Callable[[], None]) -> None:
+        """Keep a value, JSON, and call `kept` then."""
+        ...
+
+    def watched(self, look: Callable[[], None]) -> AbstractContextManager[None]:
+        """Have `look` called again and again within the block."""
+        ...
+
+
 @dataclass(slots=True, eq=False, kw_only=True)
 class Context:
-    """What an agent is told about the attempt that it is.
+    """What an agent is told about the attempt that it is, and where it tells how it goes.
 
     Attributes:
         task_id: the task that is attempted.
@@ -32,7 +78,9 @@ class Context:
         attempt: counts from 1.
         kind: the kind of the task.
         context: what the task was submitted with, a JSON value.
+        restored: the last checkpoint of the task's earlier attempts, None if there is none.
         owner: the daemon that runs it, `{node}/{epoch}`.
+        desk: for runtimes; agents use the methods.
         grace: seconds between asking the agent to stop and forcing it. The daemon may change it
             while the agent runs, and while it is being stopped.
     """
@@ -43,15 +91,47 @@ class Context:
     kind: str
     context: Any
     owner: str
+    desk: Desk
+    restored: Any = None
     grace: float = 0.0
 
     @property
     def log(self) -> "FilteringBoundLogger":
-        """A structlog logger; its lines carry the ids of the agent."""
+        """A structlog logger; its lines carry the agent's ids, and are kept as its output."""
         import structlog  # noqa: PLC0415, a worker that logs nothing starts 0.1 s sooner without
 
         logger: FilteringBoundLogger = structlog.get_logger()
         return logger
+
+    @property
+    def messages(self) -> Messages:
+        """The messages that are sent to this agent, each once, without end."""
+        return self.desk.messages
+
+    def progress(self, fraction: float | None = None, note: str | None = None) -> None:
+        """Tell how far it is. It costs nothing to call often: the last of each second is kept.
+
+        Args:
+            fraction: from 0 to 1; as before unless given.
+            note: a few words; as before unless given.
+
+        Raises:
+            AgentFailed: the fraction is no number from 0 to 1.
+        """
+        if fraction is not None and not 0 <= fraction <= 1:
+            raise AgentFailed(f"its progress is {fraction!r}, no number from 0 to 1")
+        self.desk.progress(fraction, note)
+
+    def checkpoint(self, value: Any) -> Awaitable[None]:
+        """Keep a JSON value for the task's next attempt: `await ctx.checkpoint(value)`.
+
+        It is durable once awaited; in a plain function, once the call returns.
+
+        Raises:
+            AgentFailed: it is no JSON value, or too large.
+            MusterdError: it was not kept; another owner has this agent, say.
+        """
+        return self.desk.checkpoint(encode("checkpoint", value))
 
 
 class Runtime(Protocol):
@@ -77,12 +157,19 @@ def encode_result(value: object) -> str | None:
     Raises:
         AgentFailed: it is no JSON value, or larger than 1 MiB.
     """
-    if value is None:
-        return None
+    return None if value is None else encode("result", value)
+
+
+def encode(name: str, value: object) -> str:
+    """What an agent hands over, as JSON.
+
+    Raises:
+        AgentFailed: it is no JSON value, or larger than 1 MiB.
+    """
     try:
         text = jsons.dumps(value)
     except jsons.JsonError as error:
-        raise AgentFailed(f"its result is a {type(value).__name__}, {error}") from None
+        raise AgentFailed(f"its {name} is a {type(value).__name__}, {error}") from None
     if len(text) > jsons.MAX_BYTES:
-        raise AgentFailed(f"its result is over {jsons.MAX_BYTES} characters of JSON")
+        raise AgentFailed(f"its {name} is over {jsons.MAX_BYTES} characters of JSON")
     return text

@@ -13,6 +13,7 @@ from typing import Any, Final
 import anyio
 
 from musterd.jsons import Json
+from musterd.logs import KEEP
 from musterd.runtimes.base import AgentFailed, Context, encode_result
 
 _EXITS: Final = (SystemExit, KeyboardInterrupt)
@@ -84,7 +85,7 @@ class CoroutineRuntime:
 
     async def run(self, context: Context) -> str | None:
         """See `Runtime.run`; an exception of the function is passed on as it is."""
-        inside = _in_agent.set(True)
+        inside, kept = _in_agent.set(True), KEEP.set(context.desk.output)
         try:
             result = await self._function(context)
         except _EXITS as error:
@@ -94,6 +95,7 @@ class CoroutineRuntime:
                 raise
             raise AgentFailed("was cancelled by something that it awaited") from error
         finally:
+            KEEP.reset(kept)
             _in_agent.reset(inside)
         return encode_result(result)
 

@@ -1,9 +1,18 @@
-"""The context on its way to a process; one that never reads it delays nothing."""
+"""What a process reads: its context, then messages where its kind takes them.
+
+One that never reads delays nothing. A message counts as taken once all of it is in the pipe.
+"""
 
 import os
 from io import FileIO
+from typing import Final
 
 import anyio
+
+from musterd import jsons
+from musterd.runtimes.base import Messages
+
+_END: Final = b"\n"
 
 
 class Input:
@@ -11,27 +20,45 @@ class Input:
 
     Args:
         pipe: the writing end; closed as soon as all is written, or nobody reads any more.
-        data: what the process gets.
+        context: JSON; a line of its own where messages follow.
+        messages: each is written as a line of JSON; None closes the pipe after the context.
     """
 
-    def __init__(self, pipe: FileIO, data: bytes) -> None:
+    def __init__(self, pipe: FileIO, context: str, messages: Messages | None) -> None:
         self._pipe = pipe
-        self._left = memoryview(data)
+        self._messages = messages
+        self._left = memoryview(context.encode() + (_END if messages else b""))
+        self._broken = False
         os.set_blocking(pipe.fileno(), False)
 
     def offer(self) -> bool:
-        """Write as much as the pipe takes now; returns whether that was the end."""
-        try:
-            while self._left and (size := self._pipe.write(self._left)):
-                self._left = self._left[size:]
-        except BrokenPipeError:
-            self._left = memoryview(b"")
-        if self._left:
+        """Write as much as the pipe takes now; returns whether that was the end of all."""
+        self._push()
+        if self._left or (self._messages and not self._broken):
             return False
         self._pipe.close()
         return True
 
     async def follow(self) -> None:
-        """Write the rest, as the process reads."""
-        while not self.offer():
+        """Write the rest, as the process reads, and the messages, as they come."""
+        await self._push_all()
+        if self._messages and not self._broken:
+            async for message in self._messages:
+                self._left = memoryview(jsons.dumps(message).encode() + _END)
+                await self._push_all()
+                if self._broken:
+                    break
+        self._pipe.close()
+
+    async def _push_all(self) -> None:
+        self._push()
+        while self._left:
             await anyio.wait_writable(self._pipe)
+            self._push()
+
+    def _push(self) -> None:
+        try:
+            while self._left and (size := self._pipe.write(self._left)):
+                self._left = self._left[size:]
+        except BrokenPipeError:
+            self._left, self._broken = memoryview(b""), True

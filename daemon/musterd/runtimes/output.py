@@ -6,6 +6,7 @@ A process that writes faster than lines are logged waits at its full pipe.
 import codecs
 import os
 from collections import deque
+from collections.abc import Callable
 from io import FileIO
 from typing import Final
 
@@ -56,12 +57,14 @@ class Output:
     Args:
         pipe: the reading end; the caller closes it.
         stream: `stdout` or `stderr`, a field of each log line.
+        keep: is given stream and line of each.
     """
 
-    def __init__(self, pipe: FileIO, stream: str) -> None:
+    def __init__(self, pipe: FileIO, stream: str, keep: Callable[[str, str], None]) -> None:
         self.tail = Tail()
         self._pipe = pipe
         self._stream = stream
+        self._keep = keep
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._lines: deque[str] = deque()
         self._rest = ""
@@ -118,6 +121,7 @@ class Output:
             for _ in range(min(_TURN, len(self._lines))):
                 line = self._lines.popleft()
                 self.tail.add(line)
+                self._keep(self._stream, line)
                 _log.info("output", stream=self._stream, line=line)
             await anyio.lowlevel.checkpoint()
 

@@ -1,21 +1,19 @@
 """Agents that are commands. Each runs in a session of its own, which ends with it, wholly."""
 
 import contextlib
-import errno
 import os
-import shutil
 import signal
-import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from io import BufferedReader, FileIO
+from io import FileIO
 from pathlib import Path
 from typing import Final
 
 import anyio
 
 from musterd import jsons
-from musterd.runtimes.base import AgentFailed, Context, ContextRejected, encode_result
+from musterd.runtimes.base import AgentFailed, Context, ContextRejected
+from musterd.runtimes.exchange import Exchange, say
 from musterd.runtimes.group import ProcessGroup
 from musterd.runtimes.input import Input
 from musterd.runtimes.output import Output
@@ -53,6 +51,7 @@ class ProcessRuntime:
         working_directory: the daemon's unless given.
         environment: set in addition to what the daemon inherited.
         rejected_code: the exit code that means the context is not accepted, if there is one.
+        messages: whether standard input stays open for the messages that are sent to the agent.
     """
 
     def __init__(
@@ -63,27 +62,34 @@ class ProcessRuntime:
         working_directory: Path | None = None,
         environment: Mapping[str, str] | None = None,
         rejected_code: int | None = None,
+        messages: bool = False,
     ) -> None:
         self._command = tuple(command)
         self._scratch = scratch.absolute()
         self._working_directory = working_directory
         self._environment = _inherited() | dict(environment or {})
         self._rejected_code = rejected_code
+        self._messages = messages
 
     async def run(self, context: Context) -> str | None:
         """See `Runtime.run`; on return or raise the whole session is gone."""
-        result = self._scratch / f"{context.agent_id}.json"
         ending = _Ending()
         try:
-            await self._run_command(context, result, ending)
+            exchange = Exchange(self._scratch, context)
+        except OSError as error:
+            raise AgentFailed(f"cannot start {self._command[0]!r}: {say(error)}") from error
+        try:
+            with context.desk.watched(lambda: exchange.look(context.desk)):
+                await self._run_command(context, exchange, ending)
             self._check(ending)
-            return _read_result(result)
+            return exchange.result()
         except anyio.get_cancelled_exc_class():
             if ending.exit_code != 0:
                 raise
-            return _read_result(result)
+            return exchange.result()
         finally:
-            _remove(result)
+            exchange.close(context.desk)
+            exchange.remove()
 
     def _check(self, ending: "_Ending") -> None:
         if ending.exit_code == 0:
@@ -92,9 +98,9 @@ class ProcessRuntime:
             raise ContextRejected(ending.tail)
         raise AgentFailed(str(ending))
 
-    async def _run_command(self, context: Context, result: Path, ending: "_Ending") -> None:
+    async def _run_command(self, context: Context, exchange: Exchange, ending: "_Ending") -> None:
         """Run it to its end, which is noted even if this is cancelled."""
-        with self._start(context, result) as (group, stdin, stdout, stderr):
+        with self._start(context, exchange) as (group, stdin, stdout, stderr):
             async with anyio.create_task_group() as streams:
                 streams.start_soon(stdout.follow)
                 streams.start_soon(stderr.follow)
@@ -112,13 +118,11 @@ class ProcessRuntime:
 
     @contextlib.contextmanager
     def _start(
-        self, context: Context, result: Path
+        self, context: Context, exchange: Exchange
     ) -> Iterator[tuple[ProcessGroup, Input, Output, Output]]:
         """Start it, and close our ends of its pipes at the end."""
         with contextlib.ExitStack() as ours:
             try:
-                self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
-                _remove(result)  # an earlier one of the same name is not this agent's
                 with contextlib.ExitStack() as theirs:
                     stdin, context_pipe = _pipe(theirs, ours)
                     stdout_pipe, stdout = _pipe(ours, theirs)
@@ -126,17 +130,17 @@ class ProcessRuntime:
                     group = ProcessGroup(
                         self._command,
                         working_directory=self._working_directory,
-                        environment=self._environment | _variables(context, result),
+                        environment=self._environment | _variables(context) | exchange.variables(),
                         streams=(stdin, stdout, stderr),
                     )
             except (OSError, ValueError) as error:
-                raise AgentFailed(f"cannot start {self._command[0]!r}: {_say(error)}") from error
-            data = jsons.dumps(context.context).encode()
+                raise AgentFailed(f"cannot start {self._command[0]!r}: {say(error)}") from error
+            messages = context.desk.messages if self._messages else None
             yield (
                 group,
-                Input(context_pipe, data),
-                Output(stdout_pipe, "stdout"),
-                Output(stderr_pipe, "stderr"),
+                Input(context_pipe, jsons.dumps(context.context), messages),
+                Output(stdout_pipe, "stdout", context.desk.output),
+                Output(stderr_pipe, "stderr", context.desk.output),
             )
 
 
@@ -157,56 +161,13 @@ def _inherited() -> dict[str, str]:
     }
 
 
-def _variables(context: Context, result: Path) -> dict[str, str]:
+def _variables(context: Context) -> dict[str, str]:
     return {
         "MUSTERD_TASK_ID": context.task_id,
         "MUSTERD_AGENT_ID": context.agent_id,
         "MUSTERD_ATTEMPT": str(context.attempt),
         "MUSTERD_OWNER": context.owner,
-        "MUSTERD_RESULT": str(result),
     }
-
-
-def _remove(path: Path) -> None:
-    """Let nothing be left of that name, whatever an agent has made of it."""
-    with contextlib.suppress(OSError):
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
-
-
-def _read_result(path: Path) -> str | None:
-    try:
-        data = _read_file(path)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        raise AgentFailed(f"MUSTERD_RESULT: {_say(error)}") from error
-    if len(data) > jsons.MAX_BYTES:
-        raise AgentFailed(f"MUSTERD_RESULT: over {jsons.MAX_BYTES} bytes")
-    try:
-        value = jsons.loads(data) if data.strip() else None
-    except jsons.JsonError as error:
-        raise AgentFailed(f"MUSTERD_RESULT: {error}") from error
-    # An event is one line, so JSON on many lines is written anew.
-    return data.decode() if value is not None and b"\n" not in data else encode_result(value)
-
-
-def _read_file(path: Path) -> bytes:
-    """At most one byte more than a result may have."""
-    # Opening a pipe must not wait for a writer, who may never come.
-    with FileIO(path, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "Not a regular file", path)
-        with BufferedReader(file) as whole:
-            return whole.read(jsons.MAX_BYTES + 1)
-
-
-def _say(error: OSError | ValueError) -> str:
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.strerror}: {os.fspath(error.filename)!r}"
-    return str(error)
 
 
 def _name_ending(exit_code: int) -> str:

@@ -1,11 +1,10 @@
 """Agents that are plain functions: one call in a process of its own, so that a kill can end it.
 
 Run as `python -m musterd.runtimes.worker SOURCE KIND`; SOURCE is an import path as in
-MUSTERD_AGENTS. It does what every command does: the context comes in on standard input, the result
-goes to a file, the exit code tells how it went.
+MUSTERD_AGENTS. It does what every command does: the context and messages come in on standard
+input, the result goes to a file, the exit code tells how it went.
 """
 
-import json
 import os
 import sys
 import traceback
@@ -13,10 +12,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-from musterd import functions
+from musterd import functions, jsons
 from musterd.errors import KindError
 from musterd.functions import AgentFunction
 from musterd.runtimes.base import REJECTED, AgentFailed, Context, ContextRejected, encode_result
+from musterd.runtimes.worker_desk import WorkerDesk
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -73,13 +73,16 @@ def _find(source: str, kind: str) -> AgentFunction:
 
 
 def _read_context(kind: str) -> Context:
+    desk = WorkerDesk(Path(os.environ["MUSTERD_PROGRESS"]), Path(os.environ["MUSTERD_CHECKPOINT"]))
     return WorkerContext(
         task_id=os.environ["MUSTERD_TASK_ID"],
         agent_id=os.environ["MUSTERD_AGENT_ID"],
         attempt=int(os.environ["MUSTERD_ATTEMPT"]),
         kind=kind,
-        context=json.load(sys.stdin),
+        context=jsons.loads(sys.stdin.readline()),
         owner=os.environ["MUSTERD_OWNER"],
+        desk=desk,
+        restored=desk.restored(),
     )
 
 

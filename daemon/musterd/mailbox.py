@@ -1,0 +1,71 @@
+"""Messages on their way to an agent: each is handed over once, in the order in which they came."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, NoReturn, Self
+
+import anyio
+import structlog
+
+from musterd import jsons
+from musterd.errors import MusterdError
+from musterd.moves import Message
+from musterd.notes import Notes
+
+log = structlog.get_logger()
+
+
+class Mailbox:
+    """One agent's messages: `async for message in mailbox`, without end.
+
+    A message counts as taken once the next one is asked for; then it is not handed out again.
+
+    Args:
+        notes: where they are fetched.
+        agent_id: whose they are.
+        token: of its owner.
+    """
+
+    __slots__ = ("_agent_id", "_bell", "_fetched", "_notes", "_taken", "_token")
+
+    def __init__(self, notes: Notes, agent_id: str, token: str) -> None:
+        self._notes = notes
+        self._agent_id = agent_id
+        self._token = token
+        self._taken = ""
+        self._fetched: deque[Message] = deque()
+        self._bell = anyio.Event()
+
+    def ring(self) -> None:
+        """There may be more."""
+        self._bell.set()
+
+    async def next_text(self) -> str:
+        """The next message as JSON text, waited for."""
+        while not self._fetched:
+            self._bell = anyio.Event()
+            self._fetched.extend(await self._fetch())
+            if not self._fetched:
+                await self._bell.wait()
+        message = self._fetched.popleft()
+        self._taken = message.place
+        return message.text
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Any:
+        return jsons.loads(await self.next_text())
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> NoReturn:
+        raise TypeError("messages come as they are sent: take them with `async for`")
+
+    async def _fetch(self) -> list[Message]:
+        try:
+            return await self._notes.receive(self._agent_id, self._token, self._taken)
+        except MusterdError as error:  # where it is no longer ours, the lease is lost and says so
+            log.warning("messages not read", error=str(error))
+            return []

@@ -1,0 +1,172 @@
+"""The files through which a command and its daemon speak: result, progress and checkpoint.
+
+Named in the command's environment, so that any language can use them. Whatever an agent puts in
+their places, a pipe or a folder, harms nobody but that agent.
+"""
+
+import contextlib
+import errno
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+from io import BufferedReader, FileIO
+from pathlib import Path
+from typing import Final
+
+import structlog
+from structlog.typing import FilteringBoundLogger
+
+from musterd import jsons
+from musterd.errors import MalformedError
+from musterd.runtimes.base import SAVED, AgentFailed, Context, Desk, encode_result
+
+_NOTE_BYTES: Final = 4096
+
+_log: FilteringBoundLogger = structlog.get_logger()
+
+
+class Exchange:
+    """The folder of one agent.
+
+    Args:
+        scratch: where the folders of all agents are; made when missing.
+        context: the agent's.
+    """
+
+    def __init__(self, scratch: Path, context: Context) -> None:
+        self._folder = scratch / context.agent_id
+        self._result = self._folder / "result"
+        self._progress = _Watched(self._folder / "progress")
+        self._checkpoint = _Watched(self._folder / "checkpoint")
+        self._saved = self._folder / f"checkpoint{SAVED}"
+        self._unread: dict[str, str] = {}
+        self.remove()  # an earlier one of the same name is not this agent's
+        self._folder.mkdir(mode=0o700, parents=True)
+        if context.restored is not None:
+            self._checkpoint.path.write_text(jsons.dumps(context.restored), encoding="utf-8")
+            self._checkpoint.has_changed()
+
+    def variables(self) -> dict[str, str]:
+        """Where they are, for the command's environment."""
+        return {
+            "MUSTERD_RESULT": str(self._result),
+            "MUSTERD_PROGRESS": str(self._progress.path),
+            "MUSTERD_CHECKPOINT": str(self._checkpoint.path),
+        }
+
+    def look(self, desk: Desk) -> None:
+        """Hand on what is new of progress and checkpoint."""
+        if self._progress.has_changed():
+            with self._forgiving("MUSTERD_PROGRESS", self._progress):
+                text = _read_file(self._progress.path, _NOTE_BYTES).decode(errors="replace")
+                if text.strip():
+                    desk.progress(*_read_progress(text))
+        if self._checkpoint.has_changed():
+            with self._forgiving("MUSTERD_CHECKPOINT", self._checkpoint):
+                data = _read_file(self._checkpoint.path, jsons.MAX_BYTES)
+                if (value := _json_of(data)) is not None:
+                    desk.checkpoint_soon(value, lambda: self._confirm(data))
+
+    def close(self, desk: Desk) -> None:
+        """Look for the last time; what cannot be read by now never will be."""
+        self.look(desk)
+        for name, problem in self._unread.items():
+            _log.warning("report not read", file=name, error=problem)
+
+    def result(self) -> str | None:
+        """What the command left as its result, JSON; None if nothing.
+
+        Raises:
+            AgentFailed: it cannot be read, is no JSON, or is larger than 1 MiB.
+        """
+        try:
+            return _json_of(_read_file(self._result, jsons.MAX_BYTES))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise AgentFailed(f"MUSTERD_RESULT: {say(error)}") from error
+
+    def remove(self) -> None:
+        """Let nothing be left of it, whatever the agent has made of it."""
+        shutil.rmtree(self._folder, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            self._folder.unlink()
+
+    def _confirm(self, data: bytes) -> None:
+        """The server has this checkpoint: say so to a command that waits for it."""
+        with contextlib.suppress(OSError):  # the agent has ended, or the disk is full
+            fresh = self._saved.with_suffix(".new")
+            fresh.write_bytes(data)
+            fresh.replace(self._saved)
+
+    @contextlib.contextmanager
+    def _forgiving(self, name: str, file: "_Watched") -> Iterator[None]:
+        """It may be half written: it is read again with the next look."""
+        try:
+            yield
+        except (OSError, ValueError, MalformedError) as error:
+            file.forget()
+            self._unread[name] = say(error)
+        else:
+            self._unread.pop(name, None)
+
+
+class _Watched:
+    """A file that is overwritten, or replaced, again and again."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._mark: tuple[int, ...] = ()
+
+    def has_changed(self) -> bool:
+        """Whether it is there and another than when this was last asked."""
+        try:
+            found = self.path.stat()
+        except OSError:
+            return False
+        mark = (found.st_mtime_ns, found.st_ino, found.st_size)
+        changed, self._mark = mark != self._mark, mark
+        return changed
+
+    def forget(self) -> None:
+        """It counts as changed again."""
+        self._mark = ()
+
+
+def say(error: Exception) -> str:
+    """What went wrong, with the file where one is known."""
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.strerror}: {os.fspath(error.filename)!r}"
+    return str(error)
+
+
+def _read_progress(text: str) -> tuple[float | None, str | None]:
+    """`0.4 cloned`: a fraction from 0 to 1, a note, or both."""
+    first, _, rest = text.strip().partition(" ")
+    try:
+        fraction = float(first)
+    except ValueError:
+        fraction = -1.0
+    if not 0 <= fraction <= 1:  # a note that begins with some other number
+        return None, text.strip()
+    return fraction, rest.strip() or None
+
+
+def _json_of(data: bytes) -> str | None:
+    """A JSON value on one line; None for none and for `null`. Raises ValueError."""
+    if len(data) > jsons.MAX_BYTES:
+        raise ValueError(f"over {jsons.MAX_BYTES} bytes")
+    value = jsons.loads(data) if data.strip() else None
+    # An event is one line, so JSON on many lines is written anew.
+    return data.decode() if value is not None and b"\n" not in data else encode_result(value)
+
+
+def _read_file(path: Path, most: int) -> bytes:
+    """At most one byte more than it may have."""
+    # Opening a pipe must not wait for a writer, who may never come.
+    with FileIO(path, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "Not a regular file", path)
+        with BufferedReader(file) as whole:
+            return whole.read(most + 1)
