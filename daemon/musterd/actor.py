@@ -73,6 +73,7 @@ class Actor:
         "context",
         "ending",
         "gone",
+        "started",
         "unwritten",
     )
 
@@ -103,6 +104,7 @@ class Actor:
         self._desk = desk
         self._settings = settings
         self._jitter = jitter
+        self.started = False
         self.ending = False
         self.gone = False
         self.unwritten = False
@@ -168,6 +170,7 @@ class Actor:
         began = time.monotonic()
         with anyio.CancelScope(shield=True) as self._final:
             ready = await self._store.start(self.claim.agent_id, self.claim.token)
+            self.started = ready
         if self._final.cancelled_caught:
             self.unwritten = True
             return

@@ -9,15 +9,18 @@ A call without an answer is sent again until it gets one; that is safe because e
 what the server holds first, and one that was applied before answers ok and changes nothing.
 """
 
+import time
 from asyncio import Future, get_running_loop  # a third of the cost of an anyio.Event and a slot
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeAlias
 
 import anyio
+import structlog
 from anyio.abc import TaskGroup
 
-from musterd.link import Link
+from musterd.link import HOLD, Link
+from musterd.recent import Recent
 from musterd.scripts import Reply, Step
 from musterd.valkey import FAULTS
 
@@ -39,16 +42,26 @@ PUT_OFF: Final = 0.25
 """Seconds until a step that the server cannot take at the moment is sent again."""
 
 FIRST_PAUSE: Final = 0.01
-LONGEST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 0.2
 """Seconds between two tries of a call that is not answered."""
 
 
+log = structlog.get_logger()
+
+
 class Committer:
-    """Sends steps for everybody. `run` does the work and returns when it is cancelled."""
+    """Sends steps for everybody. `run` does the work and returns when it is cancelled.
+
+    Attributes:
+        living: the steps that take again what is alive here, for a server that may have lost it.
+    """
 
     def __init__(self, call: Call, link: Link) -> None:
+        self.living: Callable[[], Iterable[Step]] = tuple
         self._call = call
         self._link = link
+        self._recent = Recent(time.monotonic)
+        self._restoring = anyio.Lock()
         self._waiting: deque[Item] = deque()
         self._late: set[Future[Reply]] = set()
         self._idle: list[anyio.Event] = []
@@ -142,6 +155,8 @@ class Committer:
         pause = FIRST_PAUSE
         while True:
             try:
+                if self._link.changed:
+                    await self._restore()
                 replies = await self._call(steps)
             except FAULTS as error:
                 self._link.failed(error)
@@ -149,4 +164,24 @@ class Committer:
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
                 self._link.answered()
+                self._recent.note(steps, replies)
                 return replies
+
+    async def _restore(self) -> None:
+        """Say again to another life of the server what it may have lost, before anything else."""
+        async with self._restoring:
+            while self._link.changed:
+                with self._link.restoring():
+                    steps = [*self._recent.steps(), *self.living()]
+                    for first in range(0, len(steps), BATCH_STEPS):
+                        await self._say_again(steps[first : first + BATCH_STEPS])
+                    # Others claim what looks free to them: they must have met it by then, too.
+                    await anyio.sleep(HOLD)
+                log.info("restored what the server may have lost", steps=len(steps))
+
+    async def _say_again(self, steps: Sequence[Step]) -> None:
+        """What is refused has been overtaken; what must wait joins the others that do."""
+        replies = await self._call(steps)
+        answers = get_running_loop().create_future
+        late = [step for step, reply in zip(steps, replies, strict=True) if reply[0] == "later"]
+        self._waiting.extend((step, answers()) for step in late)

@@ -5,22 +5,39 @@ all leases and records that ran out meanwhile look as if their owners were dead.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Final
 
 import structlog
+
+HOLD: Final = 0.3
+"""Seconds in which each daemon has met a server that came back, and restored what is its own."""
+
+_restoring = ContextVar("_restoring", default=False)
 
 log = structlog.get_logger()
 
 
 class Link:
-    """What the daemon knows of its way to the server; told the fate of each call."""
+    """What the daemon knows of its way to the server; told the fate of each call.
+
+    Attributes:
+        server: its name for people.
+        run_id: the life of it that was met last.
+        changed: whether that life may lack what an earlier one had taken.
+        on_back: called when an outage is over.
+    """
 
     def __init__(self, server: str, clock: Callable[[], float] = time.monotonic) -> None:
-        self._server = server
+        self.server = server
         self._clock = clock
         self._up = True
         self._since = clock()
-        self._run_id = ""
+        self.run_id = ""
+        self.changed = False
+        self.on_back: Callable[[], None] = _nothing
         self._waiting_since: float | None = None
 
     @property
@@ -41,14 +58,15 @@ class Link:
         """A call was not answered, or not served."""
         if self._up:
             self._up, self._since = False, self._clock()
-            log.warning("valkey lost", server=self._server, error=_describe(error))
+            log.warning("valkey lost", server=self.server, error=_describe(error))
 
     def answered(self) -> None:
         """A call was answered."""
         if not self._up:
             outage = self._clock() - self._since
             self._up, self._since = True, self._clock()
-            log.info("valkey back", server=self._server, outage=round(outage, 3))
+            log.info("valkey back", server=self.server, outage=round(outage, 3))
+            self.on_back()
 
     def interrupted(self) -> None:
         """The server may have been away, though no call has failed."""
@@ -56,16 +74,35 @@ class Link:
             self._since = self._clock()
 
     def seen(self, run_id: str) -> None:
-        """This life of the server has answered: another one than before has lost time."""
-        if run_id != self._run_id:
-            self._run_id = run_id
+        """This life of the server has answered: another one than before has lost time.
+
+        Perhaps it has lost its last writes, too: it counts as `changed` until they are restored.
+        """
+        if run_id != self.run_id:
+            self.changed = self.run_id != ""
+            self.run_id = run_id
             self.interrupted()
+
+    def admits(self, run_id: str) -> bool:
+        """Whether steps may go to this life of the server: not before what it lost is restored."""
+        self.seen(run_id)
+        return not self.changed or _restoring.get()
+
+    @contextmanager
+    def restoring(self) -> Iterator[None]:
+        """What this task does in the block goes to a changed server; after it, all does."""
+        run_id, before = self.run_id, _restoring.set(True)
+        try:
+            yield
+            self.changed = self.run_id != run_id
+        finally:
+            _restoring.reset(before)
 
     def refused(self, why: str) -> None:
         """The server answers, but takes a step only later: it has no memory, say."""
         if self._waiting_since is None:
             self._waiting_since = self._clock()
-            log.warning("steps wait", server=self._server, why=why)
+            log.warning("steps wait", server=self.server, why=why)
 
     def taken(self) -> None:
         """The server has taken every step that had to wait."""
@@ -73,7 +110,11 @@ class Link:
             waited = self._clock() - self._waiting_since
             self._waiting_since = None
             self.interrupted()
-            log.info("steps go on", server=self._server, waited=round(waited, 3))
+            log.info("steps go on", server=self.server, waited=round(waited, 3))
+
+
+def _nothing() -> None:
+    pass
 
 
 def _describe(error: Exception) -> str:

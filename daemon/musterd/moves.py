@@ -2,8 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
+from musterd.scripts import Step
 from musterd.states import Reason
+from musterd.submission import optional_seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,22 @@ class Claim:
     timeout: float | None
     context_json: str
     checkpoint_json: str = ""
+
+    @classmethod
+    def read(cls, item: Sequence[str]) -> Self:
+        """As the scripts describe an agent that was claimed."""
+        agent_id, token, task_id, kind, attempt, max_attempts, timeout, context, checkpoint = item
+        return cls(
+            agent_id, token, task_id, kind, int(attempt), int(float(max_attempts)),
+            float(timeout) if timeout else None, context, checkpoint,
+        )  # fmt: skip
+
+    def reclaim(self) -> Step:
+        """The step that takes it again from a server that may have lost it."""
+        return (
+            "reclaim", self.agent_id, self.token, self.task_id, self.kind, self.attempt,
+            self.max_attempts, optional_seconds(self.timeout), self.context_json,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,15 @@ from redis.asyncio import Redis
 
 from musterd import valkey
 from musterd.errors import RefusedError
-from musterd.link import Link
+from musterd.link import HOLD, Link
+from musterd.settings import Settings
 
 FIRST_PAUSE: Final = 0.05
-LONGEST_PAUSE: Final = 0.5
+LONGEST_PAUSE: Final = 0.2
 """Seconds between two tries to reach it."""
+
+YOUNG: Final = 2
+"""Seconds since a server's start in which daemons may still be restoring."""
 
 
 class Server:
@@ -20,15 +24,13 @@ class Server:
     Args:
         redis: answers text.
         link: told what is seen.
-        where: the server's name for people.
-        prefix: of all keys.
+        settings: the prefix, and whether the server is our own.
     """
 
-    def __init__(self, redis: Redis, link: Link, where: str, prefix: str) -> None:
+    def __init__(self, redis: Redis, link: Link, settings: Settings) -> None:
         self._redis = redis
         self._link = link
-        self._where = where
-        self._prefix = prefix
+        self._settings = settings
 
     async def reach(self) -> None:
         """Return when it answers, and is one that can be used.
@@ -43,16 +45,25 @@ class Server:
                 await self.look()
             except valkey.FAULTS as error:
                 if not valkey.passes(error):
-                    raise valkey.explain(error, self._where) from error
+                    raise valkey.explain(error, self._link.server) from error
                 self._link.failed(error)
                 await anyio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE)
             else:
                 self._link.answered()
                 break
-        if cluster.get("cluster_enabled") and "{" not in self._prefix:
+        if cluster.get("cluster_enabled") and "{" not in self._settings.prefix:
             problem = "it is in cluster mode; give MUSTERD_PREFIX a hash tag, {orchestrator} say"
-            raise RefusedError(self._where, problem)
+            raise RefusedError(self._link.server, problem)
+
+        if not self._settings.embedded:  # nobody else is there to restore anything
+            await self._wait_for_others()
+
+    async def _wait_for_others(self) -> None:
+        """Of a server that has just come back: other daemons have to restore theirs first."""
+        server = await self._redis.info("server")
+        if server.get("uptime_in_seconds", YOUNG) < YOUNG:
+            await anyio.sleep(HOLD)
 
     async def look(self) -> None:
         """See whether it was restarted: that may pass between two calls, and no call fails.

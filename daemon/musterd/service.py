@@ -13,18 +13,17 @@ from typing import Final
 import anyio
 import structlog
 from anyio.abc import TaskGroup
-from redis.asyncio import Redis
 
 from musterd import __version__, identity, ids, logs, scratch, scripts, valkey
-from musterd.committer import LANES, Committer
-from musterd.control import HANDLERS, Control
+from musterd.committer import Committer
+from musterd.connections import Connections, opened
+from musterd.control import Control
 from musterd.desks import Desks
 from musterd.embedded import EmbeddedValkey
 from musterd.errors import MusterdError, SettingError, UnwrittenError
 from musterd.heartbeat import Heartbeat
 from musterd.keys import Keys
 from musterd.kinds import Kind, load_kinds
-from musterd.link import Link
 from musterd.membership import Membership
 from musterd.notes import Notes
 from musterd.orders import Orders
@@ -93,11 +92,8 @@ async def _live(settings: Settings, stopping: Stopping) -> None:
             url, where = server.url, f"embedded in {settings.state_dir}"
         else:
             url, where = valkey.locate(settings)
-        redis = await stack.enter_async_context(valkey.connect(url, connections=LANES + 2))
-        listener = await stack.enter_async_context(
-            valkey.connect(url, connections=HANDLERS, decode=False)
-        )
-        await Daemon(settings, epoch, kinds, stopping, redis, listener, where).run()
+        connections = await stack.enter_async_context(opened(url, where))
+        await Daemon(settings, epoch, kinds, stopping, connections).run()
 
 
 class Daemon:
@@ -108,9 +104,7 @@ class Daemon:
         epoch: of this life.
         kinds: what it offers.
         stopping: the word to stop.
-        redis: for steps and reads; answers text.
-        listener: for the subscription and replies; answers bytes.
-        where: the server's name for people.
+        connections: to the server.
     """
 
     def __init__(
@@ -119,20 +113,18 @@ class Daemon:
         epoch: str,
         kinds: dict[str, Kind],
         stopping: Stopping,
-        redis: Redis,
-        listener: Redis,
-        where: str,
+        connections: Connections,
     ) -> None:
         keys = Keys(settings.prefix)
         self._settings = settings
         self._epoch = epoch
         self._kinds = kinds
         self._stopping = stopping
-        self._where = where
         self._orphans = Orphans()
-        link = self._link = Link(where)
-        self._server = Server(redis, link, where, settings.prefix)
-        call = partial(scripts.call, redis, Caller.of(settings, epoch=epoch))
+        link, reader = connections.link, connections.reader
+        self._link = link
+        self._server = Server(reader, link, settings)
+        call = partial(scripts.call, connections.lanes, Caller.of(settings, epoch=epoch))
         self._committer = Committer(call, link)
         store = self._store = Store(
             self._committer,
@@ -142,11 +134,15 @@ class Daemon:
         notes = Notes(self._committer, settings.output_lines)
         desks = self._desks = Desks(notes, settings)
         supervisor = self._supervisor = Supervisor(store, desks, kinds, settings, epoch)
+        self._committer.living = supervisor.living
         membership = self._membership = Membership(settings, epoch, store, supervisor.count)
         self._recovery = Recovery(store, link, settings)
-        orders = Orders(store, notes, Reads(redis, keys), supervisor, membership, self._drain)
-        control = self._control = Control(listener, keys, settings, orders, supervisor, desks, link)
+        orders = Orders(store, notes, Reads(reader, keys), supervisor, membership, self._drain)
+        control = self._control = Control(
+            connections.listener, keys, settings, orders, supervisor, desks, link
+        )
         self._heartbeat = Heartbeat(settings, store, membership, supervisor)
+        link.on_back = self._heartbeat.hurry
         duties = (control.sweep, self._recover, self._offer, self._reap)
         self._rounds = Rounds(settings.heartbeat_interval, store, *duties)
 
@@ -207,7 +203,7 @@ class Daemon:
             epoch=self._epoch,
             pid=os.getpid(),
             version=__version__,
-            server=self._where,
+            server=self._link.server,
             kinds=sorted(self._kinds),
         )
         notify("READY=1")

@@ -31,7 +31,7 @@ from musterd.moves import (
     Offer,
 )
 from musterd.scripts import Reply, Step
-from musterd.submission import Submission, seconds_text
+from musterd.submission import Submission, optional_seconds
 
 RENEWALS: Final = 500
 """Heartbeats renewed in one step: it takes the server about a millisecond."""
@@ -90,12 +90,12 @@ class Store:
         """
         wanted: list[str | int] = []
         for offer in offers:
-            wanted += (offer.kind, offer.room, offer.max_attempts, _seconds(offer.timeout))
+            wanted += (offer.kind, offer.room, offer.max_attempts, optional_seconds(offer.timeout))
         reply = await self._commit(("claim", number, stem, count, *wanted))
         if reply[0] != "ok":
             raise refusal(f"claim {number}", reply)
         _, due, broken, claims = reply
-        return Claimed([_read_claim(item) for item in claims], _ms(due), broken)
+        return Claimed([Claim.read(item) for item in claims], _ms(due), broken)
 
     async def start(self, agent_id: str, token: str) -> bool:
         """The agent runs, its task executes. False if a kill was recorded before: end it.
@@ -216,7 +216,7 @@ class Store:
         """Those of our agents that were claimed and never started, as their claim would say."""
         steps: list[Step] = [("adopt", *page) for page in _pages(agent_ids, PAGE)]
         replies = await self._steps.commit_all(steps)
-        return [_read_claim(item) for reply in replies for item in accept("adopt", reply)[1]]
+        return [Claim.read(item) for reply in replies for item in accept("adopt", reply)[1]]
 
     async def settle(
         self, agent_ids: Sequence[str], node: str, *, ended: Collection[str] = ()
@@ -269,20 +269,8 @@ def _kill_step(target: KillTarget, order: KillOrder) -> Step:
         target.kind,
         order.reason,
         order.by,
-        _seconds(order.grace),
+        optional_seconds(order.grace),
     )
-
-
-def _read_claim(item: Sequence[str]) -> Claim:
-    agent_id, token, task_id, kind, attempt, max_attempts, timeout, context, checkpoint = item
-    return Claim(
-        agent_id, token, task_id, kind, int(attempt), int(float(max_attempts)),
-        float(timeout) if timeout else None, context, checkpoint,
-    )  # fmt: skip
-
-
-def _seconds(value: float | None) -> str:
-    return "" if value is None else seconds_text(value)
 
 
 def _ms(value: int) -> float | None:

@@ -62,7 +62,7 @@ class Submission:
             _text("context", self.context, max_context),
             self.priority,
             math.ceil(self.delay * 1000),
-            "" if self.timeout is None else seconds_text(self.timeout),
+            optional_seconds(self.timeout),
             "" if self.max_attempts is None else self.max_attempts,
             _text("metadata", self.metadata, max_metadata),
         )
@@ -71,6 +71,11 @@ class Submission:
 def seconds_text(value: float) -> str:
     """A duration as records hold it: `600`, `0.5`."""
     return str(int(value)) if value == int(value) else repr(value)
+
+
+def optional_seconds(value: float | None) -> str:
+    """The same; empty for none."""
+    return "" if value is None else seconds_text(value)
 
 
 def _text(name: str, value: Json, most: int) -> str:

@@ -17,6 +17,7 @@ from musterd.errors import MusterdError, NotOwnerError
 from musterd.jsons import Json
 from musterd.kinds import Kind
 from musterd.moves import Claim, Offer
+from musterd.scripts import Step
 from musterd.settings import Settings
 from musterd.store import Store
 
@@ -144,6 +145,13 @@ class Supervisor:
         self._claiming.cancel()
         for actor in list(self.actors.values()):
             actor.abandon()
+
+    def living(self) -> Iterator[Step]:
+        """The steps that take all agents again, for a server that may have lost them."""
+        for actor in self.actors.values():
+            yield actor.claim.reclaim()
+            if actor.started:
+                yield ("start", actor.claim.agent_id, actor.claim.token)
 
     def census(self) -> dict[str, Json]:
         """How many agents of each kind are alive."""

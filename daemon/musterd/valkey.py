@@ -1,5 +1,10 @@
 """Connections to Valkey, each sized and bounded on purpose, and what their errors mean to us."""
 
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeAlias
+
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -42,7 +47,13 @@ _WRONG_PASSWORD = ("invalid username-password pair", "WRONGPASS", "invalid passw
 _PASSING_WORDS = ("BUSY", "MISCONF", "NOREPLICAS", "UNBLOCKED")
 
 
-def connect(url: str, *, connections: int, decode: bool = True) -> Redis:
+Admits: TypeAlias = Callable[[str], bool]
+"""Asked with the `run_id` of the server that a new connection has met; False refuses it."""
+
+
+def connect(
+    url: str, *, connections: int, decode: bool = True, admits: Admits | None = None
+) -> Redis:
     """A client with a pool of its own, whose users wait for a connection where all are taken.
 
     It retries nothing: callers know what is safe to repeat. It answers text, or bytes if told not
@@ -58,8 +69,17 @@ def connect(url: str, *, connections: int, decode: bool = True) -> Redis:
         socket_connect_timeout=ANSWER_TIMEOUT,
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
+        redis_connect_func=None if admits is None else partial(_meet, admits),
     )
     return Redis.from_pool(pool)
+
+
+async def _meet(admits: Admits, connection: Any) -> None:
+    await connection.on_connect()
+    await connection.send_command("INFO", "server")
+    found = re.search(r"run_id:(\w+)", str(await connection.read_response()))
+    if not admits(found[1] if found else ""):
+        raise RedisConnectionError("it was started anew, and may have lost its last writes")
 
 
 def locate(settings: Settings) -> tuple[str, str]:

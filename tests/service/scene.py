@@ -121,10 +121,14 @@ class Scene:
         found = (json.loads(fields["event"]) for _, fields in entries)
         return [event["type"] for event in found if event["taskId"] == task_id]
 
+    def ledger_text(self) -> str:
+        """All that bodies have noted."""
+        path = self.folder / "ledger" / "ledger"
+        return path.read_text() if path.exists() else ""
+
     def noted(self, what: str, agent_id: str) -> bool:
         """Whether the ledger has a body's `start` or `end`."""
-        path = self.folder / "ledger" / "ledger"
-        return path.exists() and f"{what} {agent_id} " in path.read_text()
+        return f"{what} {agent_id} " in self.ledger_text()
 
     def pid(self, name: str) -> int:
         """The process id that a body has left in the test's folder; 0 if it has not yet."""
@@ -206,14 +210,22 @@ async def open_scene(
 
 @asynccontextmanager
 async def open_unwatched(
-    server: Server, prefix: str, folder: Path, start_daemon: StartDaemon
+    server: Server,
+    prefix: str,
+    folder: Path,
+    start_daemon: StartDaemon,
+    *,
+    told_again: bool = False,
 ) -> AsyncIterator[Scene]:
-    """A scene in which keys are broken on purpose: it is held to the promises at its end alone."""
+    """A scene in which keys are broken on purpose: it is held to the promises at its end alone.
+
+    Where events may be told again, of what ran before, their times do not fit those of the bodies.
+    """
     (folder / "ledger").mkdir()
     async with (
         Client(load(url=server.url, prefix=prefix)) as client,
         Redis.from_url(server.url, decode_responses=True, retry=_RETRY) as redis,
     ):
-        checker = Checker(redis, prefix, Ledger(folder / "ledger"))
+        checker = Checker(redis, prefix, None if told_again else Ledger(folder / "ledger"))
         yield Scene(server, folder, start_daemon, client, redis, checker)
         await checker.conclude()

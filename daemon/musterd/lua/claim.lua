@@ -132,3 +132,30 @@ function STEPS.adopt(...)
   end
   return {'ok', agents}
 end
+
+-- reclaim: an agent that this owner had claimed, on a server that may have lost it.
+-- ARGS 1 agent · 2 token · 3 task · 4 kind · 5 attempt · 6 max attempts · 7 timeout, s ('' none)
+--      8 context, JSON
+-- OK   {'ok'} it is there, or is again: spawning, and its task assigned
+-- ELSE {'not_owner'} its task has moved on without it
+function STEPS.reclaim(id, token, task_id, kind, attempt, max_attempts, timeout, context)
+  if read_agent(id) then
+    read_owned(id, token)
+    return {'ok'}
+  end
+  local task = read_task(task_id)
+  local before = tonumber(attempt) - 1
+  if task and (task.status ~= 'pending' or task.attempt ~= before or task.kind ~= kind) then
+    refuse('not_owner')
+  end
+  expect(QUEUE .. kind, 'zset')
+  if not task then
+    task = {id = task_id, kind = kind, attempt = 0, priority = 0}
+    create(task, context, max_attempts, timeout, '')
+    task.attempt = before
+  end
+  redis.call('ZREM', QUEUE .. kind, task_id)
+  redis.call('ZREM', SCHEDULED, task_id)
+  spawn(task, token, max_attempts, timeout)
+  return {'ok'}
+end

@@ -3,6 +3,19 @@
 --      7 max attempts · 8 metadata, JSON
 -- OK   {'ok', 1} created · {'ok', 0} it was there, with the same kind and context
 -- ELSE {'exists'} · {'unknown_kind', those that are known}
+
+-- Writes the record and tells of it; the task is in no queue yet.
+local function create(task, context, max_attempts, timeout, metadata)
+  set(TASK .. task.id, 'taskId', task.id, 'status', 'pending', 'kind', task.kind,
+    'context', context, 'priority', task.priority, 'attempt', '0', 'maxAttempts', max_attempts,
+    'timeout', timeout, 'metadata', metadata, 'createdAt', NOW_ISO, 'updatedAt', NOW_ISO)
+  -- An id whose record has expired may be used again: what was listed under it is of the past.
+  redis.call('ZREM', TASKS .. 'completed', task.id)
+  redis.call('ZREM', TASKS .. 'failed', task.id)
+  shift(TASKS, task.id, nil, 'pending')
+  tell('task.pending', task)
+end
+
 function STEPS.submit(id, kind, context, priority, delay, timeout, max_attempts, metadata)
   local known = read_task(id)
   if known then
@@ -21,16 +34,8 @@ function STEPS.submit(id, kind, context, priority, delay, timeout, max_attempts,
   end
 
   local task = {id = id, kind = kind, attempt = 0, priority = tonumber(priority)}
-  set(TASK .. id, 'taskId', id, 'status', 'pending', 'kind', kind, 'context', context,
-    'priority', priority, 'attempt', '0',
-    'maxAttempts', max_attempts ~= '' and max_attempts or default('maxAttempts'),
-    'timeout', timeout ~= '' and timeout or default('timeout'),
-    'metadata', metadata, 'createdAt', NOW_ISO, 'updatedAt', NOW_ISO)
-  -- An id whose record has expired may be used again: what was listed under it is of the past.
-  redis.call('ZREM', TASKS .. 'completed', id)
-  redis.call('ZREM', TASKS .. 'failed', id)
-  shift(TASKS, id, nil, 'pending')
-  tell('task.pending', task)
+  create(task, context, max_attempts ~= '' and max_attempts or default('maxAttempts'),
+    timeout ~= '' and timeout or default('timeout'), metadata)
   enqueue(task, tonumber(delay))
   return {'ok', 1}
 end
