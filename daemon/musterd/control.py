@@ -25,7 +25,7 @@ from musterd.link import Link
 from musterd.orders import Orders
 from musterd.settings import Settings
 from musterd.supervisor import Supervisor
-from musterd.valkey import FAULTS
+from musterd.valkey import ANSWER_TIMEOUT, FAULTS
 
 HANDLERS: Final = 256
 """Commands carried out at once, more than SPAWNS; further ones wait in the socket."""
@@ -148,7 +148,7 @@ class Control:
         """Return when the server has confirmed every channel: before that, messages may pass by."""
         await pubsub.subscribe(*self._channels)
         for _ in self._channels:
-            if await pubsub.get_message(timeout=self._patience) is None:
+            if await pubsub.get_message(timeout=ANSWER_TIMEOUT) is None:
                 raise RedisTimeoutError("no confirmation of the subscription")
 
     async def _listen(self, pubsub: PubSub, handlers: TaskGroup) -> None:
