@@ -14,6 +14,7 @@ from musterd.errors import MusterdError
 from musterd.jsons import Json
 from musterd.membership import Membership
 from musterd.moves import KillOrder, KillTarget
+from musterd.published import PublishedSchemas
 from musterd.reads import Reads
 from musterd.store import Store
 from musterd.submission import Submission
@@ -54,7 +55,7 @@ class Orders:
 
     Args:
         store: where tasks are submitted and kills recorded.
-        reads: where live tasks are looked up.
+        reads: where live tasks, and the schemas of kinds, are looked up.
         supervisor: who runs the agents.
         membership: told of a changed state.
         drain: begins the end of the daemon.
@@ -73,6 +74,7 @@ class Orders:
         self._supervisor = supervisor
         self._membership = membership
         self._drain = drain
+        self._schemas = PublishedSchemas(reads)
         self._spawning = anyio.create_task_group()
         self._places = anyio.Semaphore(SPAWNS)
         self._stuck = False
@@ -135,7 +137,9 @@ class Orders:
 
     async def _submit(self, submitting: "_Submitting") -> None:
         try:
-            submitting.created = await self._store.submit(submitting.submission)
+            (submitting.error,) = await self._schemas.check([submitting.submission])
+            if submitting.error is None:
+                submitting.created = await self._store.submit(submitting.submission)
         except Exception as error:  # noqa: BLE001 - raised where it is waited for
             submitting.error = error
         finally:

@@ -79,6 +79,9 @@ async def run(settings: Settings) -> None:
 async def _live(settings: Settings, stopping: Stopping) -> None:
     epoch = ids.new_epoch()
     kinds = load_kinds(settings.agents, scratch.folder(settings.state_dir, epoch))
+    for kind in kinds.values():
+        if kind.unpublished is not None:
+            log.warning("schema not published", kind=kind.name, why=kind.unpublished)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(scratch.clear, settings.state_dir, [epoch])
         if settings.embedded:
@@ -252,7 +255,7 @@ class Daemon:
 
     async def _offer(self) -> None:
         if self._kinds:
-            await self._store.offer({kind.name: kind.defaults() for kind in self._kinds.values()})
+            await self._store.offer({kind.name: kind.offer() for kind in self._kinds.values()})
 
     async def _reap(self) -> None:
         self._orphans.reap()

@@ -1,3 +1,11 @@
+-- What an offer says but for its schema, which daemons write last: 64 KiB are too much to be decoded
+-- for each task.
+local function read_defaults(offer)
+  local schema = string.find(offer, ',"schema":', 1, true)
+  local fine, defaults = pcall(cjson.decode, schema and string.sub(offer, 1, schema - 1) .. '}' or offer)
+  return fine and type(defaults) == 'table' and defaults or {}
+end
+
 -- submit: a new task, pending: in its kind's queue, or scheduled if it has a delay.
 -- ARGS 1 task · 2 kind · 3 context, JSON · 4 priority, 0 to 9 · 5 delay, ms · 6 timeout, s
 --      7 max attempts · 8 metadata, JSON
@@ -14,8 +22,7 @@ function STEPS.submit(id, kind, context, priority, delay, timeout, max_attempts,
     return {'unknown_kind', redis.call('HKEYS', KINDS)}
   end
   expect(QUEUE .. kind, 'zset')
-  local fine, defaults = pcall(cjson.decode, offered or '{}')
-  if not fine or type(defaults) ~= 'table' then defaults = {} end
+  local defaults = read_defaults(offered or '{}')
   local function default(name)
     return type(defaults[name]) == 'number' and tostring(defaults[name]) or ''
   end

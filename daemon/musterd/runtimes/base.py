@@ -2,13 +2,19 @@
 
 import os
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol
 
 from musterd import jsons
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
+    from typing_extensions import TypeVar
 
+    Content = TypeVar("Content", default=Any)  # typing has `default` from Python 3.13 on
+else:
+    from typing import TypeVar
+
+    Content = TypeVar("Content")
 
 REJECTED: Final = os.EX_DATAERR
 """Exit code of a worker whose function does not accept its context."""
@@ -23,15 +29,17 @@ class ContextRejected(Exception):  # noqa: N818, as above
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Context:
+class Context(Generic[Content]):
     """What an agent is told about the attempt that it is.
+
+    `Context[Page]` in an agent's signature asks for a context of that type; see `model.py`.
 
     Attributes:
         task_id: the task that is attempted.
         agent_id: this attempt, `{taskId}.{attempt}`.
         attempt: counts from 1.
         kind: the kind of the task.
-        context: what the task was submitted with, a JSON value.
+        context: what the task was submitted with: a JSON value, or what the signature makes of it.
         owner: the daemon that runs it, `{node}/{epoch}`.
         grace: seconds between asking the agent to stop and forcing it. The daemon may change it
             while the agent runs, and while it is being stopped.
@@ -41,7 +49,7 @@ class Context:
     agent_id: str
     attempt: int
     kind: str
-    context: Any
+    context: Content
     owner: str
     grace: float = 0.0
 
