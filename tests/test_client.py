@@ -1,11 +1,13 @@
 """The client that other programs import, without any daemon."""
 
+import json
 from collections.abc import AsyncIterator
+from typing import Any
 
 import anyio
 import pytest
 
-from musterd import eventlog
+from musterd import eventlog, published
 from musterd.client import Client
 from musterd.errors import (
     AlreadyTerminalError,
@@ -13,8 +15,11 @@ from musterd.errors import (
     ExistsError,
     MalformedError,
     NotFoundError,
+    RejectedContextError,
+    UnknownKindError,
     UnreachableError,
 )
+from musterd.jsons import Json
 from musterd.moves import KillOutcome
 from musterd.records import AgentRecord, Event, TaskRecord
 from musterd.submission import Submission
@@ -63,6 +68,70 @@ async def test_submit_of_nonsense(client: Client) -> None:
     for bad in ({"task_id": "t.1"}, {"priority": 10}, {"task_id": ""}):
         with pytest.raises(MalformedError):
             await client.submit(KIND, **bad)
+
+
+URLS: Json = {"type": "array", "items": {"type": "string"}}
+
+
+async def test_submit_of_what_the_kind_does_not_accept(client: Client, world: World) -> None:
+    """It is refused by the schema that is published, and nothing is written."""
+    await world.step(
+        "offer", 10, KIND, json.dumps({"maxAttempts": 1, "schema": URLS}), "other", "{}"
+    )
+    with pytest.raises(RejectedContextError) as caught:
+        await client.submit(KIND, ["a", 5], task_id="bad")
+    assert (caught.value.kind, caught.value.field) == (KIND, "context[1]")
+    assert str(caught.value) == f"{KIND}: context[1]: give string, not 5"
+    with pytest.raises(NotFoundError):
+        await client.get("bad")
+    assert await client.submit(KIND, ["a"], task_id="good") == "good"
+    assert await client.submit("other", 5, task_id="free") == "free"
+
+
+async def test_submit_many_of_which_some_are_not_accepted(client: Client, world: World) -> None:
+    """Each has its answer in its place; a tuple arrives as a list, and is judged as one."""
+    await world.step("offer", 10, KIND, json.dumps({"schema": URLS}), "other", "{}")
+    contexts: list[tuple[str, Any]] = [(KIND, 1), (KIND, ("a",)), ("other", 1), ("none", 1)]
+    submissions = [Submission(kind=kind, context=context) for kind, context in contexts]
+    bad, *good, unknown = await client.submit_many(submissions)
+    assert isinstance(bad, RejectedContextError)
+    assert good == [True, True]
+    assert isinstance(unknown, UnknownKindError)
+    with pytest.raises(MalformedError):
+        await client.submit_many([Submission(kind=KIND, context={1})])  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("offer", ["nonsense", "[]", '{"schema": 5}', '{"schema": {"type": 5}}'])
+async def test_a_schema_that_is_nonsense_refuses_nothing(
+    client: Client, world: World, offer: str
+) -> None:
+    """Somebody has changed it by hand; the daemon that claims the task has its own."""
+    await world.redis.hset(client.keys.kinds, KIND, offer)
+    assert await client.submit(KIND, 5, task_id="t") == "t"
+    await world.redis.delete(client.keys.kinds)
+
+
+async def test_a_schema_is_asked_for_now_and_then(
+    client: Client, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Many at once look once; what was published since is seen after a moment."""
+
+    async def is_refused() -> None:
+        with pytest.raises(RejectedContextError):
+            await client.submit(KIND, 5)
+
+    await world.step("offer", 10, KIND, json.dumps({"schema": URLS}))
+    await world.redis.config_resetstat()
+    async with anyio.create_task_group() as group:
+        for _ in range(50):
+            group.start_soon(is_refused)
+    assert (await world.redis.info("commandstats"))["cmdstat_hget"]["calls"] == 1
+    await world.step("offer", 10, KIND, "{}")
+    await is_refused()
+    monkeypatch.setattr(published, "FRESH", 0.0)
+    assert await client.submit(KIND, 5)
+    await world.step("offer", 10, KIND, json.dumps({"schema": URLS}))
+    await is_refused()
 
 
 async def test_submit_many(client: Client) -> None:

@@ -7,7 +7,6 @@ import pytest
 
 from musterd.commands import (
     COMMANDS,
-    SHOWN,
     BadCommandError,
     Drain,
     Kill,
@@ -18,7 +17,7 @@ from musterd.commands import (
     Status,
     parse,
 )
-from musterd.errors import MalformedError
+from musterd.errors import SHOWN, MalformedError
 
 SHARED = {"id": "r1", "replyTo": "orchestrator:reply:x", "node": "n1"}
 SPAWN = {"command": "spawn", "kind": "k", "taskId": "t"}

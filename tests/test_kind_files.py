@@ -81,6 +81,14 @@ def test_every_key(tmp_path: Path) -> None:
             '[agents.a]\ncommand = ["a"]\ntimeout = 5\n[agents.b]\ncommand = ["b"]\ntimeout = 0',
             "line 6: agents.b.timeout: 0.0 is not accepted; give seconds, more than 0",
         ),
+        (
+            '[agents.x]\ncommand = ["a"]\nschema = {type = "object"}',
+            "line 3: agents.x.schema: give",
+        ),
+        (
+            '[agents.x]\ncommand = ["a"]\nschema_file = "a"',
+            "line 3: agents.x.schema_file: there is",
+        ),
         ('[agents.x]\ncommand = ["a"]\nmax_attempts = 1.5', "line 3: agents.x.max_attempts: "),
         ('[agents.x]\ncommand = ["a"]\nmax_attempts = true', "line 3: agents.x.max_attempts: "),
         ('[agents."a b"]\ncommand = ["a"]', "line 1: agents.a b: 'a b' is not accepted"),
@@ -98,6 +106,36 @@ def test_a_mistake_is_told_with_its_place(text: str, problem: str, tmp_path: Pat
     where, _, found = str(caught.value).partition("agents.toml: ")
     assert where.startswith("MUSTERD_AGENTS: /")
     assert problem in found
+
+
+def test_a_schema_is_read(tmp_path: Path) -> None:
+    """Its path is relative to the file, wherever that is named from."""
+    (tmp_path / "schemas").mkdir()
+    (tmp_path / "schemas/page.json").write_text('{"type": "object"}')
+    text = '[agents.x]\ncommand = ["a"]\nschema = "schemas/page.json"'
+    (kind,) = read(text, tmp_path)
+    assert kind.schema is not None
+    assert kind.schema.document == {"type": "object"}
+
+
+@pytest.mark.parametrize(
+    ("schema", "problem"),
+    [
+        (None, "page.json: cannot be read: No such file or directory"),
+        ("{", "page.json: not JSON: Expecting property name"),
+        ('{"a": 1, "a": 2}', "page.json: not JSON: an object names a key twice"),
+        ("[]", "page.json: a schema is a JSON object"),
+        ('{"properties": {"a": {"type": 5}}}', "page.json: properties.a.type: 5 is not valid"),
+        ('{"$ref": "https://example.com/x"}', "page.json: $ref: 'https://example.com/x' leads"),
+    ],
+)
+def test_a_schema_that_cannot_be_used(schema: str | None, problem: str, tmp_path: Path) -> None:
+    """The error names the line of the TOML file, the schema's file, and the place in that."""
+    if schema is not None:
+        (tmp_path / "page.json").write_text(schema)
+    with pytest.raises(KindError) as caught:
+        read('[agents.x]\ncommand = ["a"]\nschema = "page.json"', tmp_path)
+    assert f"agents.toml: line 3: agents.x.schema: {problem}" in str(caught.value)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

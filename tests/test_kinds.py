@@ -60,6 +60,48 @@ def test_kinds_of_all_sources() -> None:
     assert kinds["command"].defaults()["backoffMax"] == 60
 
 
+CHECKED = """
+from collections.abc import Callable
+from musterd.functions import agent
+from musterd.runtimes.base import Context
+from pydantic import BaseModel, Field
+
+class Page(BaseModel):
+    url: str
+
+class Large(BaseModel):
+    url: str = Field(description="x" * 70_000)
+
+@agent("coroutine")
+async def one(ctx: Context[Page]): ...
+
+@agent("function")
+def two(ctx: Context[Page]): ...
+
+@agent("large")
+async def three(ctx: Context[Large]): ...
+
+@agent("formless")
+async def four(ctx: Context[Callable[[], None]]): ...
+"""
+
+
+def test_schemas_are_published(folder: Path) -> None:
+    """A model's and a file's; one that is too large, or cannot be written, says why not."""
+    (folder / "my_agents.py").write_text(CHECKED)
+    (folder / "schema.json").write_text('{"type": "array"}')
+    (folder / "agents.toml").write_text('[agents.a]\ncommand = ["a"]\nschema = "schema.json"')
+    kinds = load("agents.toml", "my_agents")
+    assert kinds["a"].offer(7) == kinds["a"].defaults() | {"schema": {"type": "array"}}
+    for name in ("coroutine", "function"):
+        schema = kinds[name].schema
+        assert schema is not None
+        assert (schema["required"], kinds[name].unpublished) == (["url"], None)
+    assert {"schema"} - kinds["large"].offer(7).keys() == {"schema"}
+    assert "characters of JSON, over 65536" in str(kinds["large"].unpublished)
+    assert "Cannot generate a JsonSchema" in str(kinds["formless"].unpublished)
+
+
 def test_no_sources_offer_nothing() -> None:
     """A daemon may run without kinds."""
     assert load() == {}

@@ -8,7 +8,13 @@ import anyio
 import pytest
 
 from musterd.commands import parse
-from musterd.errors import AlreadyTerminalError, ExistsError, NotFoundError, UnknownKindError
+from musterd.errors import (
+    AlreadyTerminalError,
+    ExistsError,
+    NotFoundError,
+    RejectedContextError,
+    UnknownKindError,
+)
 from musterd.jsons import Json
 from musterd.orders import Orders
 from musterd.runtimes.base import Context
@@ -69,6 +75,16 @@ async def test_spawn_says_whether_it_made_the_task(commander: Commander) -> None
         await commander.do("spawn", **spawn | {"context": 1})
     with pytest.raises(UnknownKindError):
         await commander.do("spawn", kind="strange", taskId="u")
+
+
+async def test_spawn_of_what_the_kind_does_not_accept(commander: Commander) -> None:
+    """Whoever hears it refuses it by the published schema; nothing is written."""
+    await commander.parts.store.offer({"elsewhere": {"schema": {"required": ["url"]}}}, most=10)
+    with pytest.raises(RejectedContextError) as caught:
+        await commander.do("spawn", kind="elsewhere", taskId="t", context={})
+    assert (caught.value.code, caught.value.field) == ("rejected", "context.url")
+    with pytest.raises(NotFoundError):
+        await commander.parts.task("t")
 
 
 @pytest.mark.parametrize("target", ["agentId", "taskId"])

@@ -1,5 +1,7 @@
 """The store: each answer of a step as a value, each refusal as the error that names it."""
 
+import json
+
 import pytest
 from redis.asyncio import Redis
 
@@ -14,6 +16,7 @@ from musterd.errors import (
     NotOwnerError,
     UnknownKindError,
 )
+from musterd.jsons import Json
 from musterd.moves import (
     Claim,
     Claimed,
@@ -108,6 +111,20 @@ async def test_claim_of_nothing(store: Store) -> None:
     """No task, no time."""
     await store.register("n1", NODE)
     assert await store.claim(1, "s", 10, []) == Claimed([], None, [])
+
+
+@pytest.mark.parametrize("defaults", [{}, {"maxAttempts": 4, "timeout": 2.5}])
+async def test_offer_with_a_schema(store: Store, world: World, defaults: dict[str, Json]) -> None:
+    """It is published as it is, and hides no default from a submission."""
+    schema: Json = {"properties": {"schema": {"const": {"timeout": 7}}}, "x": '","schema":{'}
+    await store.offer({KIND: defaults | {"schema": schema}}, most=10)
+    offer = json.loads(await world.redis.hget(world.keys.kinds, KIND))
+    assert offer.pop("offeredAt")
+    assert offer == defaults | {"schema": schema}
+    await store.submit(Submission(kind=KIND, task_id="t"))
+    task = await world.task("t")
+    found = {name: float(task[name]) for name in ("maxAttempts", "timeout") if task.get(name)}
+    assert found == defaults
 
 
 async def test_claim_takes_defaults_of_the_offer(store: Store) -> None:

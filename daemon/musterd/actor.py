@@ -89,7 +89,7 @@ class Actor:
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.claim = claim
-        self.context = Context(
+        self.context: Context = Context(
             task_id=claim.task_id,
             agent_id=claim.agent_id,
             attempt=claim.attempt,

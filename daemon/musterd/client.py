@@ -16,6 +16,7 @@ from musterd.jsons import Json
 from musterd.keys import Keys
 from musterd.moves import KillOrder, KillOutcome, KillTarget
 from musterd.notes import Notes
+from musterd.published import PublishedSchemas
 from musterd.reads import FROM_FIRST, Reads
 from musterd.records import AgentRecord, Event, Line, NodeRecord, TaskRecord
 from musterd.scripts import Caller
@@ -51,6 +52,7 @@ class Client:
         url, self.server = valkey.locate(self.settings)
         self._redis = valkey.connect(url, connections=CONNECTIONS)
         self._reads = Reads(self._redis, self.keys)
+        self._schemas = PublishedSchemas(self._reads)
         steps = Direct(self._redis, Caller.of(self.settings), self.server)
         self._notes = Notes(steps)
         self._store = Store(
@@ -87,15 +89,23 @@ class Client:
             MalformedError: a value is not acceptable; nothing was written.
             ExistsError: a task of this id has another kind or context.
             UnknownKindError: daemons have offered kinds, and this is not among them.
+            RejectedContextError: the kind does not accept this context; nothing was written.
         """
         task_id = ids.new_task_id() if task_id is None else task_id
         submission = Submission(kind=kind, task_id=task_id, context=context, **options)
+        (refusal,) = await self._schemas.check([submission])
+        if refusal is not None:
+            raise refusal
         await self._store.submit(submission)
         return submission.task_id
 
     async def submit_many(self, submissions: Sequence[Submission]) -> list[bool | MusterdError]:
         """Submit many tasks in few calls; for each whether it was made now, or why it was not."""
-        return await self._store.submit_all(submissions)
+        refusals = await self._schemas.check(submissions)
+        pairs = zip(submissions, refusals, strict=True)
+        accepted = [submission for submission, refusal in pairs if refusal is None]
+        answers = iter(await self._store.submit_all(accepted))
+        return [next(answers) if refusal is None else refusal for refusal in refusals]
 
     async def get(self, record_id: str) -> TaskRecord | AgentRecord:
         """A task's record or an agent's, as the id says.

@@ -18,14 +18,11 @@ from pydantic import (
 from pydantic.alias_generators import to_camel
 
 from musterd import ids, jsons
-from musterd.errors import MalformedError
+from musterd.errors import MalformedError, shorten
 from musterd.submission import Submission
 
 MAX_TEXT = 1000
 """Characters of an id, a reply channel or a kill's reason."""
-
-SHOWN = 400
-"""Characters of a problem, or of a field, that a log line or a reply shows."""
 
 Text: TypeAlias = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 
@@ -155,13 +152,6 @@ Command: TypeAlias = Annotated[
 COMMANDS = ("spawn", "kill", "message", "pause", "resume", "drain", "ping", "status")
 
 _ADAPTER: TypeAdapter[Command] = TypeAdapter(Command)
-
-
-def shorten(text: str) -> str:
-    """A text from outside for logs and replies: of a long one how it begins and how it ends."""
-    if len(text) <= SHOWN:
-        return text
-    return f"{text[: SHOWN // 2]}…{text[-SHOWN // 2 :]}"
 
 
 class BadCommandError(MalformedError):

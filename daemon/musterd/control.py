@@ -16,9 +16,9 @@ from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from musterd import jsons
-from musterd.commands import MAX_TEXT, BadCommandError, Spawn, parse, shorten
+from musterd.commands import MAX_TEXT, BadCommandError, Spawn, parse
 from musterd.desks import Desks
-from musterd.errors import MalformedError, MusterdError
+from musterd.errors import MalformedError, MusterdError, shorten
 from musterd.jsons import Json
 from musterd.keys import Keys
 from musterd.link import Link

@@ -9,6 +9,16 @@ from typing import ClassVar, Final, NamedTuple
 
 _SHOWN_NAMES: Final = 20
 
+SHOWN: Final = 400
+"""Characters of a problem, or of a field, that a log line or a reply shows."""
+
+
+def shorten(text: str) -> str:
+    """A text from outside for errors, logs and replies: of a long one how it begins and ends."""
+    if len(text) <= SHOWN:
+        return text
+    return f"{text[: SHOWN // 2]}…{text[-SHOWN // 2 :]}"
+
 
 class MusterdError(Exception):
     """The root of all of them."""
@@ -146,6 +156,25 @@ class UnknownKindError(MusterdError):
         self.offered = sorted(offered)
         known = f"offered are: {_some(self.offered)}" if offered else "see MUSTERD_AGENTS"
         super().__init__(f"{kind}: no daemon has offered this kind; {known}")
+
+
+class RejectedContextError(MusterdError):
+    """The context is not one that its kind accepts; nothing was written.
+
+    Attributes:
+        kind: the kind whose schema it does not meet.
+        field: where, as in `context.pages[2].url`.
+        problem: what is wrong there, and what is accepted.
+    """
+
+    exit_code = 2
+    code = "rejected"
+
+    def __init__(self, kind: str, field: str, problem: str) -> None:
+        self.kind = kind
+        self.field = shorten(field)
+        self.problem = shorten(problem)
+        super().__init__(f"{kind}: {self.field}: {self.problem}")
 
 
 class IllegalStepError(MusterdError):

@@ -56,6 +56,17 @@ def size(text: str) -> int:
     return len(text) if text.isascii() else len(text.encode())
 
 
+def name_place(path: Iterable[str | int]) -> str:
+    """Where a value stands in a context, for people: `context.pages[2].url`."""
+    return "context" + "".join(map(_name_step, path))
+
+
+def _name_step(part: str | int) -> str:
+    if isinstance(part, str) and part.isidentifier():
+        return f".{part}"
+    return f"[{json.dumps(part, ensure_ascii=False)}]"
+
+
 def _say(error: Exception) -> str:
     return f"nested over {MAX_DEPTH} deep" if isinstance(error, RecursionError) else str(error)
 

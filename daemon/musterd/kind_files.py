@@ -10,8 +10,10 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from musterd import jsons
 from musterd.errors import KindError
 from musterd.functions import OptionError, Options
+from musterd.schemas import JsonSchema, SchemaError
 
 
 def _no_zero(text: str) -> str:
@@ -38,6 +40,7 @@ class _Table(BaseModel):
     command: Annotated[list[Text], Field(min_length=1)]
     working_directory: Text | None = None
     environment: dict[Variable, Text] = {}
+    schema_file: Annotated[Text | None, Field(alias="schema")] = None
     timeout: float | None = None
     max_attempts: int | None = None
     max_concurrent: int | None = None
@@ -53,12 +56,13 @@ class _File(BaseModel):
 
 
 class CommandKind(NamedTuple):
-    """One table of the file; the working directory is made absolute."""
+    """One table of the file; the working directory is made absolute, the schema is read."""
 
     options: Options
     command: list[str]
     working_directory: Path | None
     environment: dict[str, str]
+    schema: JsonSchema | None = None
 
 
 def read(source: str) -> Iterator[CommandKind]:
@@ -91,20 +95,38 @@ def _read_text(source: str) -> str:
 
 def _kind(source: str, text: str, name: str, table: _Table) -> CommandKind:
     given = table.model_dump(
-        exclude={"command", "working_directory", "environment"}, exclude_none=True
+        exclude={"command", "working_directory", "environment", "schema_file"}, exclude_none=True
     )
     try:
         options = Options(name=name, **given)
     except OptionError as error:
         key = () if error.option == "name" else (error.option,)
         raise KindError(source, _locate(text, ("agents", name, *key), error.problem)) from None
-    folder = table.working_directory
+    home, folder = Path(source).absolute().parent, table.working_directory
+    try:
+        schema = None if table.schema_file is None else _read_schema(name, home / table.schema_file)
+    except SchemaError as error:
+        problem = f"{table.schema_file}: {error}"
+        raise KindError(source, _locate(text, ("agents", name, "schema"), problem)) from None
     return CommandKind(
         options,
         table.command,
-        None if folder is None else Path(source).absolute().parent / folder,
+        None if folder is None else home / folder,
         table.environment,
+        schema,
     )
+
+
+def _read_schema(name: str, path: Path) -> JsonSchema:
+    try:
+        document = jsons.loads(path.read_bytes())
+    except OSError as error:
+        raise SchemaError(f"cannot be read: {error.strerror}") from None
+    except jsons.JsonError as error:
+        raise SchemaError(str(error)) from None
+    if not isinstance(document, dict):
+        raise SchemaError("a schema is a JSON object")
+    return JsonSchema(name, document)
 
 
 def _say(error: Any) -> str:

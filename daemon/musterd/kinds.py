@@ -3,7 +3,7 @@
 import dataclasses
 import inspect
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,20 +11,34 @@ from musterd import functions, kind_files
 from musterd.errors import KindError
 from musterd.functions import AgentFunction, Options
 from musterd.jsons import Json
+from musterd.kind_files import CommandKind
 from musterd.runtimes.base import REJECTED, Runtime
+from musterd.runtimes.checked import CheckedRuntime
 from musterd.runtimes.coroutine import CoroutineRuntime
+from musterd.runtimes.model import find_model
 from musterd.runtimes.process import ProcessRuntime
+from musterd.schemas import why_unpublished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind(Options):
-    """A kind of agent: its options, and what runs one; many may run in it at once."""
+    """A kind of agent: its options, and what runs one; many may run in it at once.
+
+    Attributes:
+        runtime: runs an agent, after it has checked the context.
+        schema: published: the JSON Schema that contexts must meet.
+        unpublished: why there is none, though contexts are checked.
+    """
 
     runtime: Runtime
+    schema: dict[str, Json] | None = None
+    unpublished: str | None = None
 
     def offer(self, max_messages: int) -> dict[str, Json]:
-        """What is published about it: its defaults, and how many messages may wait for an agent."""
-        return self.defaults() | ({"messages": max_messages} if self.messages else {})
+        """What is published: defaults, how many messages may wait for an agent, the schema."""
+        messages: dict[str, Json] = {"messages": max_messages} if self.messages else {}
+        schema: dict[str, Json] = {} if self.schema is None else {"schema": self.schema}
+        return self.defaults() | messages | schema
 
 
 def load_kinds(sources: Sequence[str], scratch: Path) -> dict[str, Kind]:
@@ -40,35 +54,58 @@ def load_kinds(sources: Sequence[str], scratch: Path) -> dict[str, Kind]:
     kinds: dict[str, Kind] = {}
     origins: dict[str, str] = {}
     for source in sources:
-        for options, runtime in _load(source, scratch):
-            if options.name in kinds:
-                problem = f"{options.name} is defined already, in {origins[options.name]}"
-                raise KindError(source, problem)
-            kinds[options.name] = Kind(**dataclasses.asdict(options), runtime=runtime)
-            origins[options.name] = source
+        for kind in _load(source, scratch):
+            if kind.name in kinds:
+                raise KindError(source, f"{kind.name} is defined already, in {origins[kind.name]}")
+            kinds[kind.name] = kind
+            origins[kind.name] = source
     return kinds
 
 
-def _load(source: str, scratch: Path) -> Iterator[tuple[Options, Runtime]]:
+def _load(source: str, scratch: Path) -> Iterator[Kind]:
     if source.endswith(".toml"):
-        for options, command, folder, environment in kind_files.read(source):
-            yield (
-                options,
-                ProcessRuntime(
-                    command,
-                    scratch,
-                    working_directory=folder,
-                    environment=environment,
-                    messages=options.messages,
-                ),
-            )
+        for kind in kind_files.read(source):
+            yield _command_kind(kind, scratch)
         return
     for options, function in functions.find(source):
-        yield options, _function_runtime(source, options.name, function, scratch)
+        yield _function_kind(source, options, function, scratch)
 
 
-def _function_runtime(source: str, kind: str, function: AgentFunction, scratch: Path) -> Runtime:
+def _command_kind(kind: CommandKind, scratch: Path) -> Kind:
+    options, command, folder, environment, schema = kind
+    runtime = ProcessRuntime(
+        command,
+        scratch,
+        working_directory=folder,
+        environment=environment,
+        messages=options.messages,
+    )
+    if schema is None:
+        return _kind(options, runtime)
+    return _kind(options, CheckedRuntime(runtime, schema), lambda: schema.document)
+
+
+def _function_kind(source: str, options: Options, function: AgentFunction, scratch: Path) -> Kind:
+    model = find_model(source, function)
+    document = None if model is None else model.document
     if inspect.iscoroutinefunction(function):
-        return CoroutineRuntime(function)
-    command = (sys.executable, "-u", "-m", "musterd.runtimes.worker", source, kind)
-    return ProcessRuntime(command, scratch, rejected_code=REJECTED, messages=True)
+        return _kind(options, CoroutineRuntime(function, model), document)
+    command = (sys.executable, "-u", "-m", "musterd.runtimes.worker", source, options.name)
+    runtime = ProcessRuntime(command, scratch, rejected_code=REJECTED, messages=True)
+    return _kind(options, runtime, document)
+
+
+def _kind(
+    options: Options, runtime: Runtime, document: Callable[[], dict[str, Json]] | None = None
+) -> Kind:
+    given = dataclasses.asdict(options)
+    if document is None:
+        return Kind(**given, runtime=runtime)
+    try:
+        schema = document()
+        why = why_unpublished(schema)
+    except Exception as error:  # noqa: BLE001 - a model may hold types, and code, of any kind
+        why = str(error).partition("\n")[0]
+    if why is not None:
+        return Kind(**given, runtime=runtime, unpublished=why)
+    return Kind(**given, runtime=runtime, schema=schema)

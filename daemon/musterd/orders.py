@@ -16,6 +16,7 @@ from musterd.jsons import Json
 from musterd.membership import Membership
 from musterd.moves import KillOrder, KillTarget
 from musterd.notes import Notes
+from musterd.published import PublishedSchemas
 from musterd.reads import Reads
 from musterd.states import AGENT_ENDED
 from musterd.store import Store
@@ -58,7 +59,7 @@ class Orders:
     Args:
         store: where tasks are submitted and kills recorded.
         notes: where messages are left.
-        reads: where live tasks are looked up.
+        reads: where live tasks, and the schemas of kinds, are looked up.
         supervisor: who runs the agents.
         membership: told of a changed state.
         drain: begins the end of the daemon.
@@ -79,6 +80,7 @@ class Orders:
         self._supervisor = supervisor
         self._membership = membership
         self._drain = drain
+        self._schemas = PublishedSchemas(reads)
         self._spawning = anyio.create_task_group()
         self._places = anyio.Semaphore(SPAWNS)
         self._stuck = False
@@ -142,7 +144,9 @@ class Orders:
 
     async def _submit(self, submitting: "_Submitting") -> None:
         try:
-            submitting.created = await self._store.submit(submitting.submission)
+            (submitting.error,) = await self._schemas.check([submitting.submission])
+            if submitting.error is None:
+                submitting.created = await self._store.submit(submitting.submission)
         except Exception as error:  # noqa: BLE001 - raised where it is waited for
             submitting.error = error
         finally:

@@ -167,7 +167,17 @@ class Reads:
     async def offers(self) -> dict[str, str]:
         """Each kind that was offered and not forgotten, and when it last was: ISO 8601."""
         found: Any = await self._redis.hgetall(self._keys.kinds)
-        return {kind: _offered_at(text) for kind, text in found.items()}
+        return {kind: str(_read_offer(text).get("offeredAt", "")) for kind, text in found.items()}
+
+    async def schemas(self, kinds: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """The JSON Schemas of the contexts of those of the kinds that publish one."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for kind in kinds:
+                pipe.hget(self._keys.kinds, kind)
+            found: Any = await pipe.execute()
+        offers = {kind: _read_offer(text) for kind, text in zip(kinds, found, strict=True) if text}
+        schemas = {kind: offer.get("schema") for kind, offer in offers.items()}
+        return {kind: schema for kind, schema in schemas.items() if isinstance(schema, dict)}
 
     async def kills_asked(self, agent_ids: Sequence[str]) -> set[str]:
         """Those of the agents whose kill was asked for and is not yet carried out."""
@@ -188,9 +198,9 @@ class Reads:
         return [fields for fields in records if fields]
 
 
-def _offered_at(text: str) -> str:
+def _read_offer(text: str) -> dict[str, Any]:
     try:
         offer: Any = jsons.loads(text)
     except jsons.JsonError:
-        return ""  # made nonsense by hand
-    return str(offer.get("offeredAt", "")) if isinstance(offer, dict) else ""
+        return {}  # made nonsense by hand
+    return offer if isinstance(offer, dict) else {}

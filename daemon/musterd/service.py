@@ -83,6 +83,9 @@ async def _live(settings: Settings, stopping: Stopping) -> None:
     if len(kinds) > settings.max_kinds:
         accepted = f"at least {len(kinds)}: MUSTERD_AGENTS names so many kinds"
         raise SettingError("MUSTERD_MAX_KINDS", str(settings.max_kinds), accepted)
+    for kind in kinds.values():
+        if kind.unpublished is not None:
+            log.warning("schema not published", kind=kind.name, why=kind.unpublished)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(scratch.clear, settings.state_dir, [epoch])
         if settings.embedded:

@@ -191,12 +191,12 @@ class Store:
             accept("node", reply)
 
     async def offer(self, kinds: Mapping[str, Mapping[str, Json]], most: int) -> None:
-        """Publish the kinds of this daemon and their defaults.
+        """Publish the kinds of this daemon: their defaults, and the schemas of their contexts.
 
         Raises:
             TooManyKindsError: with those of others they would be more than `most`.
         """
-        pairs = [part for kind, defaults in kinds.items() for part in (kind, jsons.dumps(defaults))]
+        pairs = [part for kind, offer in kinds.items() for part in (kind, _offer_text(offer))]
         reply = await self._commit(("offer", most, *pairs))
         if reply[0] == "full":
             raise TooManyKindsError(int(reply[1]), most)
@@ -253,6 +253,15 @@ def _read_submitted(submission: Submission, reply: Reply) -> bool:
     if reply[0] != "ok":
         raise refusal(submission.task_id, reply)
     return bool(reply[1])
+
+
+def _offer_text(offer: Mapping[str, Json]) -> str:
+    """An offer as JSON, its schema last: submit.lua reads only what stands before it."""
+    text = jsons.dumps({name: value for name, value in offer.items() if name != "schema"})
+    if "schema" not in offer:
+        return text
+    rest = f'"schema":{jsons.dumps(offer["schema"])}}}'
+    return f"{text[:-1]},{rest}" if text != "{}" else "{" + rest
 
 
 def _pages(agent_ids: Iterable[str], size: int) -> Iterator[list[str]]:

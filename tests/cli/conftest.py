@@ -134,6 +134,10 @@ class Hand:
         self._store = store
         self._claims = 0
 
+    async def offer(self, kind: str, fields: Any) -> None:
+        """Publish a kind."""
+        await self._store.offer({kind: fields}, most=10)
+
     async def run(self, kind: str, max_attempts: int = 1) -> Claim:
         """Claim the next task of a kind and start its agent."""
         self._claims += 1

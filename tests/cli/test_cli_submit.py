@@ -7,7 +7,7 @@ import pytest
 
 from musterd.errors import UnknownKindError
 from musterd.records import TaskRecord
-from tests.cli.conftest import Cli, Program, as_client
+from tests.cli.conftest import Cli, Program, as_client, as_daemon
 
 pytestmark = pytest.mark.leaves_work("submitted tasks that nobody runs")
 
@@ -74,6 +74,16 @@ def test_what_is_refused(cli: Cli, tmp_path: Path, arguments: list[str], says: s
     outcome = cli("submit", *arguments)
     assert (outcome.code, outcome.out) == (2, "")
     assert says in outcome.err
+    assert as_client(lambda client: client.tasks("pending")) == []
+
+
+def test_context_that_the_kind_does_not_accept(cli: Cli) -> None:
+    """Is wrong usage: exit 2, one line with the field, and nothing is submitted."""
+    pages = {"pages": {"items": {"type": "string"}}}
+    as_daemon(lambda hand: hand.offer("check", {"schema": {"properties": pages}}))
+    outcome = cli("submit", "check", "--context", '{"pages": ["a", 5]}')
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err == "musterd: check: context.pages[1]: give string, not 5\n"
     assert as_client(lambda client: client.tasks("pending")) == []
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import anyio
 import pytest
+from pydantic import BaseModel
 from structlog.testing import capture_logs
 
 from musterd import procfs
@@ -61,6 +62,18 @@ def wait(ctx: Context) -> None:
         os.sched_yield()
 
 
+class Page(BaseModel):
+    """What `visit` asks for."""
+
+    url: str
+
+
+@agent("visit")
+def visit(ctx: Context[Page]) -> Any:
+    """Tell what it was given."""
+    return [type(ctx.context).__name__, ctx.context.url]
+
+
 async def run(kind: str, folder: Path, **fields: Any) -> Any:
     """Run a function of this file in a worker."""
     source = "tests.runtimes.test_worker"
@@ -97,6 +110,13 @@ async def test_a_context_can_be_rejected(tmp_path: Path) -> None:
     """That it was rejected, and why, crosses over from the worker."""
     with pytest.raises(ContextRejected, match=r"^5 is no list$"):
         await run("reject", tmp_path, context=5)
+
+
+async def test_a_context_is_what_the_signature_asks_for(tmp_path: Path) -> None:
+    """The model is made in the worker, which also rejects, with the field, what is none."""
+    assert await run("visit", tmp_path, context={"url": "a"}) == ["Page", "a"]
+    with pytest.raises(ContextRejected, match=r"^context\.url: Input should be a valid string$"):
+        await run("visit", tmp_path, context={"url": 5})
 
 
 async def test_a_result_that_is_no_json_fails(tmp_path: Path) -> None:

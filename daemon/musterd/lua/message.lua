@@ -2,9 +2,7 @@
 
 -- Of its kind, how many may wait for one agent; nil if it takes none.
 local function mailbox_size(kind)
-  local offer = redis.call('HGET', KINDS, kind)
-  local fine, defaults = pcall(cjson.decode, offer or '')
-  return fine and type(defaults) == 'table' and tonumber(defaults.messages) or nil
+  return tonumber(read_defaults(redis.call('HGET', KINDS, kind) or '{}').messages)
 end
 
 local function is_known(key, message_id)

@@ -65,7 +65,7 @@ local function forget_kinds()
   end
 end
 
--- offer: the kinds this daemon runs, with their defaults.
+-- offer: the kinds this daemon runs, with their defaults and schemas.
 -- ARGS 1 kinds that may be offered in all · then pairs of kind and JSON object
 -- OK   {'ok'}
 -- ELSE {'full', how many it would be}

@@ -4,6 +4,15 @@
 -- OK   {'ok', 1} created · {'ok', 0} it was there, with the same kind and context
 -- ELSE {'exists'} · {'unknown_kind', those that are known}
 
+-- What an offer says but for its schema, which daemons write last: 64 KiB are too much to be decoded
+-- for each task.
+local function read_defaults(offer)
+  local schema = string.find(offer, ',"schema":', 1, true)
+  local fine, defaults = pcall(cjson.decode,
+    schema and string.sub(offer, 1, schema - 1) .. '}' or offer)
+  return fine and type(defaults) == 'table' and defaults or {}
+end
+
 -- Writes the record and tells of it; the task is in no queue yet.
 local function create(task, context, max_attempts, timeout, metadata)
   set(TASK .. task.id, 'taskId', task.id, 'status', 'pending', 'kind', task.kind,
@@ -27,8 +36,7 @@ function STEPS.submit(id, kind, context, priority, delay, timeout, max_attempts,
     return {'unknown_kind', redis.call('HKEYS', KINDS)}
   end
   expect(QUEUE .. kind, 'zset')
-  local fine, defaults = pcall(cjson.decode, offered or '{}')
-  if not fine or type(defaults) ~= 'table' then defaults = {} end
+  local defaults = read_defaults(offered or '{}')
   local function default(name)
     return type(defaults[name]) == 'number' and tostring(defaults[name]) or ''
   end

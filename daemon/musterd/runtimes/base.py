@@ -4,13 +4,19 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final, Generic, Protocol
 
 from musterd import jsons
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
+    from typing_extensions import TypeVar
 
+    Content = TypeVar("Content", default=Any)  # typing has `default` from Python 3.13 on
+else:
+    from typing import TypeVar
+
+    Content = TypeVar("Content")
 
 REJECTED: Final = os.EX_DATAERR
 """Exit code of a worker whose function does not accept its context."""
@@ -69,15 +75,17 @@ class Desk(Protocol):
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
-class Context:
+class Context(Generic[Content]):
     """What an agent is told about the attempt that it is, and where it tells how it goes.
+
+    `Context[Page]` in an agent's signature asks for a context of that type; see `model.py`.
 
     Attributes:
         task_id: the task that is attempted.
         agent_id: this attempt, `{taskId}.{attempt}`.
         attempt: counts from 1.
         kind: the kind of the task.
-        context: what the task was submitted with, a JSON value.
+        context: what the task was submitted with: a JSON value, or what the signature makes of it.
         restored: the last checkpoint of the task's earlier attempts, None if there is none.
         owner: the daemon that runs it, `{node}/{epoch}`.
         desk: for runtimes; agents use the methods.
@@ -89,7 +97,7 @@ class Context:
     agent_id: str
     attempt: int
     kind: str
-    context: Any
+    context: Content
     owner: str
     desk: Desk
     restored: Any = None

@@ -15,6 +15,7 @@ import anyio
 from musterd.jsons import Json
 from musterd.logs import KEEP
 from musterd.runtimes.base import AgentFailed, Context, encode_result
+from musterd.runtimes.model import Model
 
 _EXITS: Final = (SystemExit, KeyboardInterrupt)
 """asyncio ends the whole loop when a task raises one of these."""
@@ -78,15 +79,25 @@ class _Contained(Coroutine[Any, Any, Any]):
 
 
 class CoroutineRuntime:
-    """Awaits `function(context)`."""
+    """Awaits `function(context)`.
 
-    def __init__(self, function: Callable[[Context], Awaitable[Json]]) -> None:
+    Args:
+        function: the agent.
+        model: makes of the context what the agent is given; the JSON value itself without one.
+    """
+
+    def __init__(
+        self, function: Callable[[Context], Awaitable[Json]], model: Model | None = None
+    ) -> None:
         self._function = function
+        self._model = model
 
     async def run(self, context: Context) -> str | None:
         """See `Runtime.run`; an exception of the function is passed on as it is."""
         inside, kept = _in_agent.set(True), KEEP.set(context.desk.output)
         try:
+            if self._model is not None:  # its validators are the agent's own code
+                context.context = self._model.check(context.context)
             result = await self._function(context)
         except _EXITS as error:
             raise _failed(error) from error

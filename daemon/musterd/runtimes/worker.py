@@ -10,19 +10,20 @@ import sys
 import traceback
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from musterd import functions, jsons
 from musterd.errors import KindError
 from musterd.functions import AgentFunction
 from musterd.runtimes.base import REJECTED, AgentFailed, Context, ContextRejected, encode_result
+from musterd.runtimes.model import find_model
 from musterd.runtimes.worker_desk import WorkerDesk
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
 
 
-class WorkerContext(Context):
+class WorkerContext(Context[Any]):
     """The context, with a logger that writes to standard output, where the daemon reads it."""
 
     __slots__ = ()
@@ -48,7 +49,8 @@ def main() -> int:
     """Make the call; returns the exit code."""
     source, kind = sys.argv[1:]
     try:
-        text = encode_result(_find(source, kind)(_read_context(kind)))
+        function = _find(source, kind)
+        text = encode_result(function(_read_context(source, kind, function)))
     except (AgentFailed, ContextRejected) as error:
         sys.stderr.write(f"{error}\n")
         return REJECTED if isinstance(error, ContextRejected) else 1
@@ -72,14 +74,16 @@ def _find(source: str, kind: str) -> AgentFunction:
     raise KindError(source, f"defined {kind} when the daemon started, and does not now")
 
 
-def _read_context(kind: str) -> Context:
+def _read_context(source: str, kind: str, function: AgentFunction) -> Context:
+    value = jsons.loads(sys.stdin.readline())
+    model = find_model(source, function)
     desk = WorkerDesk(Path(os.environ["MUSTERD_PROGRESS"]), Path(os.environ["MUSTERD_CHECKPOINT"]))
     return WorkerContext(
         task_id=os.environ["MUSTERD_TASK_ID"],
         agent_id=os.environ["MUSTERD_AGENT_ID"],
         attempt=int(os.environ["MUSTERD_ATTEMPT"]),
         kind=kind,
-        context=jsons.loads(sys.stdin.readline()),
+        context=value if model is None else model.check(value),
         owner=os.environ["MUSTERD_OWNER"],
         desk=desk,
         restored=desk.restored(),
