@@ -131,7 +131,9 @@ class Daemon:
         self._committer = Committer(call, link)
         store = self._store = Store(self._committer)
         supervisor = self._supervisor = Supervisor(store, kinds, settings, epoch)
-        membership = self._membership = Membership(settings, epoch, store, supervisor.count)
+        membership = self._membership = Membership(
+            settings, epoch, store, supervisor.count, lambda: supervisor.pauses.kinds
+        )
         self._recovery = Recovery(store, link, settings)
         orders = Orders(store, Reads(redis, keys), supervisor, membership, self._drain)
         control = self._control = Control(listener, keys, settings, orders, supervisor, link)
