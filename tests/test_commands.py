@@ -54,6 +54,17 @@ def test_commands_without_fields(name: str, kind: type) -> None:
     assert (command.id, command.reply_to, command.node) == tuple(SHARED.values())
 
 
+@pytest.mark.parametrize("name", ["pause", "resume"])
+def test_one_kind_alone(name: str) -> None:
+    """A kind may be named, if it can be one."""
+    command = parse(json.dumps({"command": name, "kind": "check"}))
+    assert isinstance(command, Pause | Resume)
+    assert command.kind == "check"
+    for wrong in ("", "a b", None, 7, ["check"]):
+        refused({"command": name, "kind": wrong})
+    refused({"command": "drain", "kind": "check"})
+
+
 def test_spawn() -> None:
     """Each field reaches the submission."""
     command = parse(json.dumps(SPAWN | SPAWN_MORE | SHARED))

@@ -106,7 +106,7 @@ async def test_stop_waits_for_what_was_heard(settings: LoadSettings) -> None:
             assert await pubsub.get_message(timeout=5)
             await control.stop()
             await hears(parts, 0)
-        assert parts.supervisor.paused
+        assert parts.supervisor.pauses.everything
 
 
 @asynccontextmanager
@@ -150,7 +150,7 @@ async def test_spawns_that_wait_deafen_nobody(
         (reply,) = await ask({"command": "ping", "id": "p"}, count=1)
         assert (reply["id"], reply["ok"]) == ("p", True)
         await parts.redis.publish(parts.keys.control, '{"command":"pause"}')
-        await wait_until(lambda: parts.supervisor.paused)
+        await wait_until(lambda: parts.supervisor.pauses.everything)
         await parts.redis.config_set("maxmemory", 0)
         made = {reply["id"] for reply in await ask(count=SPAWNS) if reply["ok"]}
         assert made == set(range(SPAWNS + 100)) - {reply["id"] for reply in refused}

@@ -66,6 +66,8 @@ def test_long_text_is_cut_in_the_message() -> None:
 
 def test_new_ones_are_random_and_well_formed() -> None:
     """A task's id, an epoch of 128 bits, the stem of tokens."""
+    assert ids.is_random(ids.new_task_id())
+    assert not any(map(ids.is_random, ("backup-2026", ids.new_epoch(), "A" * 20)))
     for make, length in ((ids.new_task_id, 20), (ids.new_epoch, 32), (ids.new_token, 24)):
         made = {make() for _ in range(100)}
         assert len(made) == 100

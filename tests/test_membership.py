@@ -24,10 +24,12 @@ class House:
         self.world = World(redis, prefix)
         self.world.caller = Caller.of(self.settings, epoch="x")
         self.key = self.world.keys.node("n1")
+        self.paused: list[str] = []
 
     def member(self, epoch: str) -> Membership:
         """The daemon in one of its lives, with three agents."""
-        return Membership(self.settings, epoch, Store(Plain(self.world, epoch=epoch)), lambda: 3)
+        store = Store(Plain(self.world, epoch=epoch))
+        return Membership(self.settings, epoch, store, lambda: 3, lambda: list(self.paused))
 
     async def field(self, name: str) -> str | None:
         """Of the record."""
@@ -64,6 +66,25 @@ async def test_state_is_announced_at_once(house: House) -> None:
     await house.world.redis.hset(house.key, "state", "as it was")
     await member.announce("draining")
     assert await house.field("state") == "as it was"
+
+
+async def test_paused_kinds_are_announced_at_once(house: House) -> None:
+    """As a JSON list, renewed with the record, and gone with the last of them."""
+    member = house.member("e1")
+    await member.join()
+    assert await house.field("pausedKinds") is None
+    house.paused = ["check", "review"]
+    await member.announce("starting")
+    assert await house.field("pausedKinds") == '["check","review"]'
+    assert member.describe()["pausedKinds"] == ["check", "review"]
+    await house.world.check()
+    await house.world.redis.hdel(house.key, "pausedKinds")
+    await member.renew()
+    assert await house.field("pausedKinds") == '["check","review"]'
+    house.paused = []
+    await member.announce("starting")
+    assert await house.field("pausedKinds") is None
+    assert "pausedKinds" not in member.describe()
 
 
 async def test_name_of_a_live_daemon_is_refused_at_once(house: House) -> None:

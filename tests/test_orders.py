@@ -12,6 +12,7 @@ from musterd.errors import (
     AlreadyTerminalError,
     ExistsError,
     NotFoundError,
+    NotOfferedError,
     RejectedContextError,
     UnknownKindError,
 )
@@ -136,6 +137,20 @@ async def test_states_are_announced(commander: Commander) -> None:
         assert await commander.do("ping") == {"state": state}
     assert commander.drained.is_set()
     assert await commander.do("resume") == {"state": "draining"}
+
+
+async def test_paused_kinds_are_announced(commander: Commander) -> None:
+    """In the reply, in `status` and on the record; where there are none, nowhere."""
+    redis, node = commander.parts.redis, commander.parts.keys.node(commander.parts.settings.node)
+    told = {"state": "active", "pausedKinds": ["hold"]}
+    assert await commander.do("pause", kind="hold") == told
+    assert await redis.hget(node, "pausedKinds") == '["hold"]'
+    assert (await commander.do("status"))["pausedKinds"] == ["hold"]
+    with pytest.raises(NotOfferedError):
+        await commander.do("pause", kind="strange")
+    assert await commander.do("resume", kind="hold") == {"state": "active"}
+    assert not await redis.hexists(node, "pausedKinds")
+    assert "pausedKinds" not in await commander.do("status")
 
 
 async def test_status_describes_the_daemon(commander: Commander) -> None:

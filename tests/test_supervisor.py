@@ -100,6 +100,29 @@ async def test_pause_claims_nothing(parts: Parts) -> None:
     await wait_until(lambda: parts.is_status(task_id, "completed"), SLOW_LOOK / 2)
 
 
+async def test_paused_kind_is_not_claimed(parts: Parts) -> None:
+    """Its agents run on and other kinds are claimed; resumed, it is claimed at once."""
+    running = await parts.submit("hold")
+    parts.supervisor.wake()
+    await wait_until(lambda: parts.is_status(f"{running}.1", "running"))
+    with capture_logs() as lines:
+        parts.supervisor.pause("hold")
+        waiting = await parts.submit("hold")
+        other = await parts.submit("echo")
+        parts.supervisor.wake()
+        await wait_until(lambda: parts.is_status(other, "completed"))
+        assert parts.supervisor.state == "active"
+        assert (await parts.task(waiting)).status == "pending"
+        assert await parts.is_status(f"{running}.1", "running")
+        parts.supervisor.resume("hold")
+        await wait_until(lambda: parts.is_status(f"{waiting}.1", "running"), SLOW_LOOK / 2)
+    told = [(line["event"], line["kind"]) for line in lines if line["event"].startswith("kind")]
+    assert told == [
+        ("kind paused, none of it is claimed until resume", "hold"),
+        ("kind resumed", "hold"),
+    ]
+
+
 async def test_kill_reaches_its_agent_alone(parts: Parts) -> None:
     """No agent of ours is no error."""
     one, other = await parts.submit("hold"), await parts.submit("hold")

@@ -20,6 +20,7 @@ from musterd.published import PublishedSchemas
 from musterd.reads import FROM_FIRST, Reads
 from musterd.records import AgentRecord, Event, Line, NodeRecord, TaskRecord
 from musterd.scripts import Caller
+from musterd.search import Search
 from musterd.settings import Settings, load
 from musterd.states import AGENT_ENDED, TASK_ENDED
 from musterd.store import Store
@@ -52,6 +53,7 @@ class Client:
         url, self.server = valkey.locate(self.settings)
         self._redis = valkey.connect(url, connections=CONNECTIONS)
         self._reads = Reads(self._redis, self.keys)
+        self._search = Search(self._redis, self.keys)
         self._schemas = PublishedSchemas(self._reads)
         steps = Direct(self._redis, Caller.of(self.settings), self.server)
         self._notes = Notes(steps)
@@ -116,15 +118,26 @@ class Client:
         with self._explained():
             return await self._reads.get(record_id)
 
-    async def tasks(self, status: str, limit: int = 1000) -> list[TaskRecord]:
-        """The tasks of one status, the last changed first."""
-        with self._explained():
-            return await self._reads.tasks(status, limit)
+    async def tasks(
+        self, status: str, limit: int = 1000, *, kind: str = "", node: str = ""
+    ) -> list[TaskRecord]:
+        """The tasks of one status, the last changed first.
 
-    async def agents(self, status: str, limit: int = 1000) -> list[AgentRecord]:
-        """The agents of one status, the last changed first."""
+        Args:
+            status: of those that are wanted.
+            limit: how many at most.
+            kind: only those of this kind.
+            node: only those whose last attempt was given to this daemon.
+        """
         with self._explained():
-            return await self._reads.agents(status, limit)
+            return await self._search.tasks(status, limit, kind=kind, node=node)
+
+    async def agents(
+        self, status: str, limit: int = 1000, *, kind: str = "", node: str = ""
+    ) -> list[AgentRecord]:
+        """The agents of one status, the last changed first; see `tasks`."""
+        with self._explained():
+            return await self._search.agents(status, limit, kind=kind, node=node)
 
     async def nodes(self) -> list[NodeRecord]:
         """The daemons that are alive."""
@@ -135,6 +148,11 @@ class Client:
         """What `look` reads: for what goes beyond the methods here."""
         with self._explained():
             return await look(self._reads)
+
+    async def search(self, look: Callable[[Search], Awaitable[Value]]) -> Value:
+        """What `look` finds: for what goes beyond the methods here."""
+        with self._explained():
+            return await look(self._search)
 
     async def kill(
         self, record_id: str, *, reason: str = "", grace: float | None = None, wait: bool = False
@@ -243,18 +261,25 @@ class Client:
                 pause = min(pause * 1.5, LONGEST_LOOK)
 
     async def command(
-        self, name: str, *, node: str | None = None, limit: float = remote.LIMIT
+        self,
+        name: str,
+        *,
+        node: str | None = None,
+        kind: str | None = None,
+        limit: float = remote.LIMIT,
     ) -> list[dict[str, Any]]:
         """Publish `pause`, `resume`, `drain`, `ping` or `status`; the replies of the live daemons.
 
         Args:
             name: the command.
             node: only this daemon acts and replies; all of them unless given.
+            kind: with `pause` and `resume`: only this kind.
             limit: seconds to wait for replies that are missing.
         """
         with self._explained():
             nodes = [node] if node else [record.node for record in await self._reads.nodes()]
-            return await remote.command(self._redis, self.keys, name, nodes, only=node, limit=limit)
+            fields = {"command": name, "node": node, "kind": kind}
+            return await remote.command(self._redis, self.keys, fields, nodes, limit=limit)
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:

@@ -115,14 +115,26 @@ class Message(_Command):
         return self
 
 
-class Pause(_Command):
-    """Claim no new tasks."""
+class _OfOneKind(_Command):
+    """What may be told of one kind alone."""
+
+    kind: str | None = None
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> Self:
+        if self.kind is not None:
+            ids.check_name(self.kind, "kind")
+        return self
+
+
+class Pause(_OfOneKind):
+    """Claim no new tasks, or none of one kind."""
 
     command: Literal["pause"]
 
 
-class Resume(_Command):
-    """Claim again."""
+class Resume(_OfOneKind):
+    """Claim again: everything, or one kind."""
 
     command: Literal["resume"]
 

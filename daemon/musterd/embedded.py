@@ -19,7 +19,6 @@ from typing import Self
 from urllib.parse import quote
 
 import anyio
-import structlog
 from anyio.abc import SocketAttribute, SocketStream
 
 from musterd import state_dir as files
@@ -31,8 +30,6 @@ _PATIENCE = 30.0
 _STOP_TIMEOUT = 10.0
 _ANSWER_TIMEOUT = 2.0
 _POLL = 0.002
-
-log = structlog.get_logger()
 
 
 def find(state_dir: Path) -> str | None:
@@ -88,7 +85,7 @@ class _Server:
                 self._start_if_free()
             self._check(late=anyio.current_time() > deadline)
             await anyio.sleep(_POLL)
-        log.info("private valkey ready", folder=str(self._folder), adopted=self._child is None)
+        _say_ready(self._folder, adopted=self._child is None)
         return files.socket_of(self._folder)
 
     async def _ping(self) -> bytes:
@@ -150,11 +147,7 @@ class _Server:
             return
         try:
             if not await _end(self._pidfd, signal.SIGTERM):
-                log.warning(
-                    "private valkey did not end, killed",
-                    folder=str(self._folder),
-                    after=_STOP_TIMEOUT,
-                )
+                _say_killed(self._folder)
                 await _end(self._pidfd, signal.SIGKILL)
         finally:
             os.close(self._pidfd)
@@ -228,3 +221,17 @@ def _peer(stream: SocketStream) -> int:
 
 def _url(path: Path) -> str:
     return f"unix://{quote(str(path))}"
+
+
+def _say_ready(folder: Path, *, adopted: bool) -> None:
+    import structlog  # noqa: PLC0415 - commands that look for a running server do without its 0.1 s
+
+    structlog.get_logger().info("private valkey ready", folder=str(folder), adopted=adopted)
+
+
+def _say_killed(folder: Path) -> None:
+    import structlog  # noqa: PLC0415 - as above
+
+    structlog.get_logger().warning(
+        "private valkey did not end, killed", folder=str(folder), after=_STOP_TIMEOUT
+    )

@@ -93,6 +93,26 @@ class NotFoundError(MusterdError):
         )
 
 
+class AmbiguousIdError(MusterdError):
+    """A shortened id may stand for several tasks or agents.
+
+    Attributes:
+        text: what was given.
+        candidates: some of the ids that it may stand for.
+        more: whether it may stand for others as well.
+    """
+
+    exit_code = 2
+
+    def __init__(self, text: str, candidates: Collection[str], *, more: bool) -> None:
+        self.text = text
+        self.candidates = sorted(candidates)
+        self.more = more
+        named = ", ".join(self.candidates) + (" or others" if more else "")
+        told = f"may stand for {named}" if candidates else "is too short to look for"
+        super().__init__(f"{text}: there is no such task or agent, and it {told}; give more of it")
+
+
 class AlreadyTerminalError(MusterdError):
     """What should be stopped had ended before."""
 
@@ -175,6 +195,19 @@ class RejectedContextError(MusterdError):
         self.field = shorten(field)
         self.problem = shorten(problem)
         super().__init__(f"{kind}: {self.field}: {self.problem}")
+
+
+class NotOfferedError(MusterdError):
+    """A daemon was told something of a kind that it does not offer itself."""
+
+    exit_code = 2
+    code = "unknown_kind"
+
+    def __init__(self, kind: str, offered: Collection[str]) -> None:
+        self.kind = kind
+        self.offered = sorted(offered)
+        known = f"it offers: {_some(self.offered)}" if offered else "it offers none"
+        super().__init__(f"{kind}: this daemon does not offer this kind; {known}")
 
 
 class IllegalStepError(MusterdError):

@@ -4,7 +4,6 @@ from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import datetime
 from typing import Any, Final
 
-import structlog
 from redis.asyncio import Redis
 
 from musterd import jsons
@@ -17,8 +16,6 @@ START: Final = "0-0"
 
 _PAGE: Final = 1000
 _BLOCK_MS: Final = 1000
-
-log = structlog.get_logger()
 
 
 async def last_place(redis: Redis, keys: Keys) -> str:
@@ -82,7 +79,9 @@ def _events(entries: Iterable[tuple[str, dict[str, str]]]) -> Iterator[Event]:
         try:
             yield Event.read(entry, fields.get("event", ""))
         except jsons.JsonError as error:
-            log.warning("event skipped", place=entry, error=str(error))
+            import structlog  # noqa: PLC0415 - the other commands do without the 0.1 s it takes
+
+            structlog.get_logger().warning("event skipped", place=entry, error=str(error))
 
 
 def _entries(answer: Any) -> list[tuple[str, dict[str, str]]]:

@@ -8,7 +8,7 @@ from typing import Final
 import anyio
 import structlog
 
-from musterd import __version__, identity
+from musterd import __version__, identity, jsons
 from musterd.errors import NameTakenError
 from musterd.jsons import Json
 from musterd.settings import Settings
@@ -28,16 +28,24 @@ class Membership:
         epoch: this life of the daemon.
         store: where it is written.
         agents: how many agents are alive.
+        paused_kinds: the kinds that are paused by name.
     """
 
     def __init__(
-        self, settings: Settings, epoch: str, store: Store, agents: Callable[[], int]
+        self,
+        settings: Settings,
+        epoch: str,
+        store: Store,
+        agents: Callable[[], int],
+        paused_kinds: Callable[[], list[str]],
     ) -> None:
         self.node = settings.node
         self._epoch = epoch
         self.state = "starting"
         self._store = store
         self._agents = agents
+        self._paused_kinds = paused_kinds
+        self._announced: list[str] = []
         self._waits = False
         self._patience = settings.heartbeat_ttl + settings.heartbeat_interval
         self._lock = anyio.Lock()
@@ -75,14 +83,20 @@ class Membership:
             return await self._store.register(self.node, self._now())
 
     async def announce(self, state: str) -> None:
-        """Change the state: `starting`, `active`, `paused` or `draining`."""
-        if state != self.state:
-            self.state = state
+        """Tell the state, `starting`, `active`, `paused` or `draining`, and which kinds are paused.
+
+        What is no news is not written.
+        """
+        paused = self._paused_kinds()
+        if (state, paused) != (self.state, self._announced):
+            self.state, self._announced = state, paused
             await self.renew()
 
     def describe(self) -> dict[str, Json]:
         """The record as JSON, but for `startedAt`: that is the server's own time."""
-        return {"node": self.node, "epoch": self._epoch, **self._now()}
+        paused: list[Json] = [*self._paused_kinds()]
+        more: dict[str, Json] = {"pausedKinds": paused} if paused else {}
+        return {"node": self.node, "epoch": self._epoch, **self._counted(), **more}
 
     async def leave(self) -> None:
         """Give the name back."""
@@ -90,6 +104,11 @@ class Membership:
             await self._store.release()
 
     def _now(self) -> dict[str, str | int]:
+        """The fields of the record; one that is empty is taken off it."""
+        paused = self._paused_kinds()
+        return self._counted() | {"pausedKinds": jsons.dumps(paused) if paused else ""}
+
+    def _counted(self) -> dict[str, str | int]:
         return self._fields | {"state": self.state, "agents": self._agents()}
 
     async def _take_over(self, taken: NameTakenError) -> None:

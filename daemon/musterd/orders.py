@@ -178,12 +178,12 @@ class Orders:
             raise AlreadyTerminalError(agent_id, record.status)
         return None
 
-    async def _pause(self, _: Pause) -> Result:
-        self._supervisor.pause()
+    async def _pause(self, command: Pause) -> Result:
+        self._supervisor.pause(command.kind)
         return await self._announce()
 
-    async def _resume(self, _: Resume) -> Result:
-        self._supervisor.resume()
+    async def _resume(self, command: Resume) -> Result:
+        self._supervisor.resume(command.kind)
         return await self._announce()
 
     async def _begin_drain(self, _: Drain) -> Result:
@@ -192,7 +192,8 @@ class Orders:
 
     async def _announce(self) -> Result:
         await self._membership.announce(self._supervisor.state)
-        return {"state": self._supervisor.state}
+        paused: list[Json] = [*self._supervisor.pauses.kinds]
+        return {"state": self._supervisor.state} | ({"pausedKinds": paused} if paused else {})
 
     async def _ping(self, _: Ping) -> Result:
         return {"state": self._supervisor.state}

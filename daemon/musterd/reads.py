@@ -1,6 +1,6 @@
-"""Looking at the state: records by id, and by status from the index sets. Writes nothing."""
+"""Looking at the state: records by id, daemons, sizes and places in the indexes. Writes nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -15,6 +15,8 @@ from musterd.states import AGENT_ENDED, TASK_LIVE, AgentState, TaskState
 _OUTLINE: Final = (
     "agentId", "taskId", "status", "kind", "node", "attempt", "progress", "note", "reason", "error",
 )  # fmt: skip
+_NODES: Final = 1000
+
 FROM_FIRST: Final = "0-0"
 """The place before the first line of an agent's output."""
 
@@ -69,20 +71,14 @@ class Reads:
             raise NotFoundError(record_id)
         return AgentRecord.read(fields) if is_agent else TaskRecord.read(fields)
 
-    async def tasks(self, status: str, limit: int) -> list[TaskRecord]:
-        """The tasks of one status, the last changed first."""
-        found = await self._page(self._keys.tasks(status), self._keys.task, limit)
-        return [TaskRecord.read(fields) for fields in found]
-
-    async def agents(self, status: str, limit: int) -> list[AgentRecord]:
-        """The agents of one status, the last changed first."""
-        found = await self._page(self._keys.agents(status), self._keys.agent, limit)
-        return [AgentRecord.read(fields) for fields in found]
-
     async def nodes(self) -> list[NodeRecord]:
-        """The daemons that are alive."""
-        found = await self._page(self._keys.nodes, self._keys.node, limit=1000)
-        return [NodeRecord.read(fields) for fields in found]
+        """The daemons that are alive, the last heard first; 1000 at most."""
+        listed: Any = await self._redis.zrange(self._keys.nodes, 0, _NODES - 1, desc=True)
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for node in listed:
+                pipe.hgetall(self._keys.node(node))
+            found: list[dict[str, Any]] = await pipe.execute()
+        return [NodeRecord.read(fields) for fields in found if fields]
 
     async def output(self, agent_id: str, after: str) -> list[Line]:
         """The lines kept of an agent's output after the place of one of them, the oldest first."""
@@ -185,17 +181,6 @@ class Reads:
             return set()
         found: Any = await self._redis.hmget(self._keys.kills, list(agent_ids))
         return {agent_id for agent_id, kill in zip(agent_ids, found, strict=True) if kill}
-
-    async def _page(
-        self, index: str, key_of: Callable[[str], str], limit: int
-    ) -> list[dict[str, Any]]:
-        """The records behind the newest entries of an index; those that have expired left out."""
-        found: Any = await self._redis.zrange(index, 0, limit - 1, desc=True)
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for record_id in found:
-                pipe.hgetall(key_of(record_id))
-            records: list[dict[str, Any]] = await pipe.execute()
-        return [fields for fields in records if fields]
 
 
 def _read_offer(text: str) -> dict[str, Any]:

@@ -34,6 +34,11 @@ def _integer(fields: Mapping[str, str], name: str) -> int | None:
         return None
 
 
+def _texts(fields: Mapping[str, str], name: str) -> list[str] | None:
+    value = _json(fields, name)
+    return [str(text) for text in value] if value and isinstance(value, list) else None
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TaskRecord:
     """A task as it stands in `{P}:task:{taskId}`. Times are ISO 8601 texts, `timeout` is in s."""
@@ -170,6 +175,7 @@ class NodeRecord:
     started_at: str | None
     capacity: int | None
     agents: int | None
+    paused_kinds: list[str] | None
 
     @classmethod
     def read(cls, fields: Mapping[str, str]) -> Self:
@@ -184,6 +190,7 @@ class NodeRecord:
             started_at=fields.get("startedAt"),
             capacity=_integer(fields, "capacity"),
             agents=_integer(fields, "agents"),
+            paused_kinds=_texts(fields, "pausedKinds"),
         )
 
     def as_json(self) -> dict[str, Json]:

@@ -2,7 +2,7 @@
 
 import json
 import secrets
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 import anyio
@@ -15,23 +15,26 @@ LIMIT: Final = 2.0
 
 
 async def command(
-    redis: Redis, keys: Keys, name: str, nodes: Collection[str], *, only: str | None, limit: float
+    redis: Redis,
+    keys: Keys,
+    fields: Mapping[str, str | None],
+    nodes: Collection[str],
+    *,
+    limit: float = LIMIT,
 ) -> list[dict[str, Any]]:
     """Publish a command and gather one reply from each of `nodes`, or those that came in time.
 
     Args:
         redis: where.
         keys: of the prefix.
-        name: the command.
+        fields: of the command; one that is None is left out.
         nodes: whose replies are waited for.
-        only: the one daemon that shall act, if not all.
         limit: seconds.
     """
     request = secrets.token_hex(8)
     channel = keys.reply + request
-    message = {"command": name, "id": request, "replyTo": channel} | (
-        {"node": only} if only else {}
-    )
+    given = {name: value for name, value in fields.items() if value is not None}
+    message = given | {"id": request, "replyTo": channel}
     replies: dict[str, dict[str, Any]] = {}
     async with redis.pubsub() as pubsub:
         await pubsub.subscribe(channel)

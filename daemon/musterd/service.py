@@ -138,7 +138,9 @@ class Daemon:
         desks = self._desks = Desks(notes, settings)
         supervisor = self._supervisor = Supervisor(store, desks, kinds, settings, epoch)
         self._committer.living = supervisor.living
-        membership = self._membership = Membership(settings, epoch, store, supervisor.count)
+        membership = self._membership = Membership(
+            settings, epoch, store, supervisor.count, lambda: supervisor.pauses.kinds
+        )
         self._recovery = Recovery(store, link, settings)
         orders = Orders(store, notes, Reads(reader, keys), supervisor, membership, self._drain)
         control = self._control = Control(

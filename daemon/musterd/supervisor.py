@@ -17,6 +17,7 @@ from musterd.errors import MusterdError, NotOwnerError
 from musterd.jsons import Json
 from musterd.kinds import Kind
 from musterd.moves import Claim, Offer
+from musterd.pauses import Pauses
 from musterd.scripts import Step
 from musterd.settings import Settings
 from musterd.store import Store
@@ -53,7 +54,7 @@ class Supervisor:
         epoch: str,
     ) -> None:
         self.actors: dict[str, Actor] = {}
-        self.paused = False
+        self.pauses = Pauses(kinds)
         self.draining = False
         self.unwritten = 0
         self._store = store
@@ -74,7 +75,7 @@ class Supervisor:
     @property
     def state(self) -> str:
         """`active`, `paused` or `draining`."""
-        return "draining" if self.draining else "paused" if self.paused else "active"
+        return "draining" if self.draining else "paused" if self.pauses.everything else "active"
 
     def count(self) -> int:
         """How many agents are alive."""
@@ -95,15 +96,29 @@ class Supervisor:
         if kind is None or kind in self._kinds:
             self._bell.set()
 
-    def pause(self) -> None:
-        """Claim nothing until told to resume; running agents go on."""
-        log.info("paused, nothing is claimed until resume")
-        self.paused = True
+    def pause(self, kind: str | None = None) -> None:
+        """Claim nothing, or nothing of one kind, until told to resume; running agents go on.
 
-    def resume(self) -> None:
-        """Claim again."""
-        log.info("resumed")
-        self.paused = False
+        Raises:
+            NotOfferedError: the kind is not offered here.
+        """
+        self.pauses.pause(kind)
+        if kind is None:
+            log.info("paused, nothing is claimed until resume")
+        else:
+            log.info("kind paused, none of it is claimed until resume", kind=kind)
+
+    def resume(self, kind: str | None = None) -> None:
+        """Claim again: everything, or one kind if not everything is paused.
+
+        Raises:
+            NotOfferedError: the kind is not offered here.
+        """
+        self.pauses.resume(kind)
+        if kind is None:
+            log.info("resumed")
+        else:
+            log.info("kind resumed", kind=kind)
         self.wake()
 
     def drain(self) -> None:
@@ -177,7 +192,7 @@ class Supervisor:
                 await self._man(agents)
             offers = list(self._offers())
             room = min(self._capacity - len(self.actors), MOST)
-            if self.paused or self.draining or room <= 0 or not offers:
+            if self.draining or room <= 0 or not offers:
                 return SLOW_LOOK
             self._claims += 1
             claimed = await self._store.claim(self._claims, ids.new_token(), room, offers)
@@ -197,7 +212,7 @@ class Supervisor:
         for kind in self._kinds.values():
             most = kind.max_concurrent or self._capacity
             room = most - self._alive[kind.name]
-            if room > 0:
+            if room > 0 and not self.pauses.holds(kind.name):
                 yield Offer(kind.name, room, kind.max_attempts, kind.timeout)
 
     def _report(self, broken: list[str]) -> None:

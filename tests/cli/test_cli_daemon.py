@@ -84,6 +84,35 @@ async def test_pause_and_resume(daemon: Daemon, program: Program) -> None:
     assert code == 0
 
 
+async def test_pause_and_resume_of_one_kind(
+    daemon: Daemon, program: Program, start_daemon: StartDaemon
+) -> None:
+    """It is said of the daemon that offers the kind, and of the tasks that wait for it."""
+    await start_daemon(node="build2", MUSTERD_AGENTS="tests.agents.examples:brief")
+    assert await run(program, "pause", "--kind", "greet") == (0, "build1: greet paused\n", "")
+    await run(program, "submit", "greet", "--id", "t1")
+    _, out, _ = await run(program, "ps", "--json")
+    document = json.loads(out)
+    assert {node["node"]: node.get("pausedKinds") for node in document["nodes"]} == {
+        "build1": ["greet"],
+        "build2": None,
+    }
+    assert document["notes"] == {"t1": "its kind is paused on build1"}
+    code, out, err = await run(program, "resume", "--kind", "nonsense", "--node", "build1")
+    assert (code, out) == (2, "")
+    assert err.startswith("musterd: build1: nonsense: this daemon does not offer this kind")
+    code, out, err = await run(program, "pause", "--kind", "nonsense", "--json")
+    assert (code, err.count("does not offer")) == (2, 2)
+    assert {json.loads(line)["ok"] for line in out.splitlines()} == {False}
+    await run(program, "pause", "--node", "build1")
+    told = "build1: greet resumed, but the daemon is paused\n"
+    assert await run(program, "resume", "--kind", "greet") == (0, told, "")
+    await run(program, "resume")
+    code, _, _ = await run(program, "submit", "greet", "--id", "t1", "--wait")
+    assert code == 0
+    assert daemon.pid
+
+
 async def test_drain(daemon: Daemon, program: Program) -> None:
     """A drained daemon ends with 0."""
     assert await run(program, "drain") == (0, "build1: draining\n", "")

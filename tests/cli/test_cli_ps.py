@@ -2,9 +2,11 @@
 
 import pytest
 
+from musterd.keys import Keys
 from musterd.moves import Ending
 from musterd.states import Reason
-from tests.cli.conftest import NODE, Cli, Hand, as_daemon
+from tests.cli.conftest import NODE, Cli, Hand, as_client, as_daemon
+from tests.support.server import Server
 
 pytestmark = pytest.mark.leaves_work("what is shown")
 
@@ -71,12 +73,61 @@ def test_json(state: Cli) -> None:
     assert document["nodes"] == []  # the hand has let go of its name
 
 
-def test_limit_is_told_once(state: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That there may be more is told in one line, and not to who asked for so many."""
-    monkeypatch.setattr("musterd.cli.ps._LIMIT", 1)
-    outcome = state("ps", "--all")
-    assert outcome.err == "musterd: at most 1 of each state are shown; see --limit\n"
-    assert state("ps", "--all", "--limit", "1").err == ""
+def test_what_was_cut_is_told(state: Cli) -> None:
+    """That there is more is one line beside the table, and a field of the document."""
+    state("submit", "k-waits", "--id", "newer")
+    outcome = state("ps", "--limit", "1")
+    assert outcome.code == 0
+    assert outcome.err == (
+        "musterd: there are more: of each state the last 1 are shown; see --limit\n"
+    )
+    assert [row[0] for row in cells(outcome.out)[1:]] == ["newer", "runs", "runs.1"]
+    assert state("ps", "--limit", "1", "--json").document["cut"] is True
+    outcome = state("ps", "--limit", "2", "--json")
+    assert (outcome.err, "cut" in outcome.document) == ("", False)
+
+
+def test_filters_combine(state: Cli) -> None:
+    """By kind, by daemon and by state; a task is of the daemon that had its last attempt."""
+
+    def shown(*options: str) -> list[str]:
+        outcome = state("ps", *options)
+        assert (outcome.code, outcome.err) == (0, "")
+        return [row[0] for row in cells(outcome.out)[1:]]
+
+    assert shown("--kind", "k-waits") == ["waits"]
+    assert shown("--kind", "k-bad") == []
+    assert shown("--kind", "k-bad", "--all") == ["bad", "bad.1"]
+    assert shown("--node", NODE) == ["runs", "runs.1"]
+    assert shown("--node", NODE, "--status", "completed") == ["done", "done.1"]
+    assert shown("--node", NODE, "--all", "--kind", "k-done") == ["done", "done.1"]
+    assert shown("--node", "elsewhere", "--all") == []
+
+
+def test_filters_find_the_one_among_ten_thousand(cli: Cli, server: Server, prefix: str) -> None:
+    """However much has changed since, and where thousands did so at the same time."""
+    keys = Keys(prefix)
+    with server.client() as redis, redis.pipeline(transaction=False) as pipe:
+        for number in range(10_000):
+            one = {0: ("rare", "old", 1), 5_000: ("rare", NODE, 2)}
+            kind, node, at = one.get(number, ("check", "other", 3 + number // 3_000))
+            task = {"taskId": f"t{number}", "status": "completed", "kind": kind}
+            pipe.hset(keys.task(f"t{number}"), mapping=task | {"agentId": f"t{number}.1"})
+            pipe.zadd(keys.tasks("completed"), {f"t{number}": at})
+            pipe.zadd(keys.agents("completed"), {f"t{number}.1": at})
+            if number % 1_000 == 0:  # the others have expired
+                agent = {"agentId": f"t{number}.1", "taskId": f"t{number}", "status": "completed"}
+                pipe.hset(keys.agent(f"t{number}.1"), mapping=agent | {"kind": kind, "node": node})
+        pipe.execute()
+    one = cli("ps", "--all", "--kind", "rare", "--node", "old", "--json").document
+    assert [task["taskId"] for task in one["tasks"]] == ["t0"]
+    assert [agent["agentId"] for agent in one["agents"]] == ["t0.1"]
+    both = cli("ps", "--status", "completed", "--kind", "rare", "--json").document
+    assert [task["taskId"] for task in both["tasks"]] == ["t5000", "t0"]
+    every = as_client(lambda client: client.tasks("completed", 20_000, kind="check"))
+    assert len(every) == len({task.task_id for task in every}) == 9_998
+    with server.client() as redis:
+        redis.flushall()
 
 
 def test_what_holds_them_up(state: Cli) -> None:

@@ -12,9 +12,12 @@ from tests.support.server import Server
 EARLY, START, LATE = (f"2026-11-22T03:00:0{second}.000Z" for second in range(3))
 
 
-def node(state: str = "active") -> NodeRecord:
+def node(state: str = "active", name: str = "n1", **more: str) -> NodeRecord:
     """A daemon that is alive since START."""
-    return NodeRecord.read({"node": "n1", "state": state, "startedAt": START})
+    return NodeRecord.read({"node": name, "state": state, "startedAt": START} | more)
+
+
+PAUSING = {"pausedKinds": '["check"]'}
 
 
 def task(status: str = "pending") -> TaskRecord:
@@ -33,6 +36,15 @@ def task(status: str = "pending") -> TaskRecord:
         ([NodeRecord.read({"node": "odd", "state": "active"})], {"check": EARLY}, ""),
         ([node("paused")], {"check": LATE}, "every daemon is paused or draining"),
         ([node("paused"), node()], {"check": LATE}, ""),
+        ([node(**PAUSING)], {"check": LATE}, "its kind is paused on n1"),
+        ([node(**PAUSING), node(name="n2")], {"check": LATE}, "its kind is paused on n1"),
+        ([node(pausedKinds='["other"]')], {"check": LATE}, ""),
+        ([node(pausedKinds="nonsense")], {"check": LATE}, ""),
+        (
+            [node(name=f"n{number}", **PAUSING) for number in range(5)],
+            {"check": LATE},
+            "its kind is paused on n0, n1, n2 and 2 more",
+        ),
     ],
 )
 def test_what_a_pending_task_waits_for(

@@ -24,6 +24,16 @@ async def test_live_daemon_answers(
     assert "n1: paused" in one(await examined(server), "note", "daemons")
 
 
+async def test_paused_kind_is_noted(
+    examined: Examine, server: Server, settings: LoadSettings, start_daemon: StartDaemon
+) -> None:
+    """A daemon that claims nothing of a kind is a note that names it."""
+    await start_daemon(node="n1", MUSTERD_AGENTS="tests.agents.examples:echo")
+    async with Client(settings()) as client:
+        await client.command("pause", kind="echo")
+    assert one(await examined(server), "note", "daemons").endswith("; paused kinds: echo")
+
+
 async def test_silent_daemon(examined: Examine, server: Server, start_daemon: StartDaemon) -> None:
     """One whose record stands and that does not answer is a warning."""
     daemon = await start_daemon(node="n1")

@@ -44,6 +44,17 @@ async def test_name_of_a_dead_holder_is_taken_over(world: World) -> None:
     assert record == {"node": "n1", "epoch": "e2", "host": "there"}
 
 
+async def test_empty_field_is_taken_off(world: World) -> None:
+    """A field without a value is absent, and others stay as they were."""
+    await world.register()
+    await world.step("register", "", "pausedKinds", '["check"]')
+    assert await world.redis.hget(world.keys.node("n1"), "pausedKinds") == '["check"]'
+    await world.step("register", "", "pausedKinds", "", "agents", "2")
+    record = await world.redis.hgetall(world.keys.node("n1"))
+    assert "pausedKinds" not in record
+    assert (record["agents"], record["host"]) == ("2", "here")
+
+
 async def test_expired_name_is_free(world: World) -> None:
     """And the owner that renews its record too late makes it anew."""
     await world.register()

@@ -59,7 +59,9 @@ class Parts:
         self.desks = Desks(self.notes, settings)
         self.reads = Reads(redis, self.keys)
         self.supervisor = Supervisor(self.store, self.desks, self.kinds, settings, epoch)
-        self.membership = Membership(settings, epoch, self.store, self.supervisor.count)
+        self.membership = Membership(
+            settings, epoch, self.store, self.supervisor.count, lambda: self.supervisor.pauses.kinds
+        )
 
     async def submit(self, kind: str = "work", **options: Any) -> str:
         """Submit a task; its id."""

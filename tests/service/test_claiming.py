@@ -6,6 +6,7 @@ from collections import Counter
 import anyio
 import pytest
 
+from musterd.display import seconds_between
 from musterd.submission import Submission
 from tests.service.scene import Scene
 from tests.support.wait import wait_until
@@ -133,6 +134,36 @@ async def test_retries_wait_and_end(scene: Scene) -> None:
     assert record.error == "exit code 3: it cannot go on"
     record = await scene.ended(await scene.submit("picky", task_id="p"))
     assert (record.status, record.reason, record.attempt) == ("failed", "rejected", 1)
+    await scene.checker.check_quiet()
+
+
+async def test_timeout_of_a_task(scene: Scene) -> None:
+    """A task's own timeout ends each of its attempts, and the kind does not."""
+    await scene.daemon()
+    record = await scene.ended(await scene.submit("doomed", task_id="d", max_attempts=1))
+    assert record.reason == "error"
+    record = await scene.ended(await scene.submit("hold", task_id="h", timeout=0.1, max_attempts=1))
+    assert (record.status, record.reason) == ("failed", "timeout")
+    assert record.error == "it ran for longer than its timeout of 0.1 s"
+    await scene.checker.check_quiet()
+
+
+async def test_backoff_and_its_ceiling_are_the_kinds(scene: Scene) -> None:
+    """A retry waits for half of the backoff at least, and never for more than `backoff_max`."""
+    kinds = scene.folder / "kinds.toml"
+    command = 'command = ["false"]\nmax_attempts = 2\n'
+    kinds.write_text(
+        f"[agents.waits]\n{command}backoff = 0.6\n\n"
+        f"[agents.bounded]\n{command}backoff = 600\nbackoff_max = 0.05\n"
+    )
+    await scene.daemon(MUSTERD_AGENTS=str(kinds))
+    for kind in ("waits", "bounded"):
+        assert (await scene.ended(await scene.submit(kind, task_id=kind))).status == "failed"
+    first, second = await scene.agent("waits.1"), await scene.agent("waits.2")
+    between = seconds_between(first.completed_at, second.created_at)
+    assert between is not None
+    assert between >= 0.3
+    assert (await scene.agent("bounded.2")).reason == "error"
     await scene.checker.check_quiet()
 
 

@@ -107,6 +107,40 @@ async def test_pause_and_resume(scene: Scene) -> None:
     await scene.quiet()
 
 
+async def test_pause_of_one_kind(scene: Scene) -> None:
+    """Each daemon answers for itself; of a paused kind nothing is claimed, of others it is."""
+    one = await scene.daemon()
+    other = await scene.daemon(MUSTERD_AGENTS="tests.agents.examples:brief")
+    replies = await scene.ask({"command": "pause", "kind": "echo"}, count=2)
+    answers = {reply["node"]: reply for reply in replies}
+    assert answers[one.node]["result"] == {"state": "active", "pausedKinds": ["echo"]}
+    assert answers[other.node]["error"]["code"] == "unknown_kind"
+    assert "it offers: brief" in answers[other.node]["error"]["message"]
+    assert (await scene.node(one))["pausedKinds"] == '["echo"]'
+    assert "pausedKinds" not in await scene.node(other)
+    waiting = await scene.submit("echo")
+    assert (await scene.ended(await scene.submit("flaky"))).status == "completed"
+    assert (await scene.ended(await scene.submit("brief", 0.01))).status == "completed"
+    assert (await scene.task(waiting)).status == "pending"
+    assert (await scene.ask({"command": "status", "node": one.node}))["result"]["pausedKinds"]
+    await scene.ask({"command": "resume"}, count=2)
+    assert (await scene.ended(waiting)).status == "completed"
+    assert "pausedKinds" not in await scene.node(one)
+    await scene.checker.check_quiet()
+
+
+async def test_pause_of_one_kind_ends_with_the_life(scene: Scene) -> None:
+    """A daemon that starts again claims what was paused."""
+    daemon = await scene.daemon()
+    await scene.ask({"command": "pause", "kind": "echo"})
+    task_id = await scene.submit("echo")
+    daemon.sigterm()
+    assert await daemon.wait_exit() == 0
+    daemon.start()
+    assert (await scene.ended(task_id)).status == "completed"
+    assert "pausedKinds" not in await scene.node(daemon)
+
+
 async def test_node_names_the_one_that_acts(scene: Scene) -> None:
     """A command for one node is taken and answered by that one alone, also if it is malformed."""
     one, other = await scene.daemon(), await scene.daemon()
@@ -177,6 +211,8 @@ MALFORMED: dict[str, str | bytes] = {
     "all as text": '{"command": "kill", "all": "true"}',
     "null target": '{"command": "kill", "agentId": null}',
     "id of no agent": '{"command": "kill", "agentId": "t"}',
+    "pause of no kind": '{"command": "pause", "kind": "a b"}',
+    "drain of a kind": '{"command": "drain", "kind": "hold"}',
     "empty id": '{"command": "kill", "taskId": ""}',
     "negative grace": '{"command": "kill", "all": true, "grace": -1}',
     "grace as text": '{"command": "kill", "all": true, "grace": "1"}',

@@ -1,8 +1,8 @@
-"""What our commands have beyond click's: examples below their help, `--json`, JSON arguments."""
+"""What our commands have beyond click's: help like a manual's page, `--json`, JSON arguments."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from inspect import cleandoc
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import click
 
@@ -10,25 +10,58 @@ from musterd import jsons
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
+EXITS: Final = {
+    0: "done",
+    2: "wrong usage, or a setting or the server refuses",
+    5: "Valkey is not reachable",
+}
+"""The exit codes of every command that asks the server something."""
 
-class _Examples(click.Command):
-    def __init__(self, *args: Any, examples: str = "", **kwargs: Any) -> None:
+
+class _WithManual(click.Command):
+    """A command whose help tells its arguments, exit codes and examples.
+
+    Args:
+        arguments: what each argument is, by the name that the usage line gives it.
+        exits: what each exit code means.
+        examples: one a line, and beside it, after three spaces or more, what it does.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        arguments: Mapping[str, str] | None = None,
+        exits: Mapping[int, str] = EXITS,
+        examples: str = "",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(*args, **kwargs)
-        self._examples = cleandoc(examples).splitlines()
+        self._arguments = arguments or {}
+        self._exits = exits
+        self.examples = cleandoc(examples).splitlines()
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The arguments, then what click has."""
+        if self._arguments:
+            with formatter.section("Arguments"):
+                formatter.write_dl(list(self._arguments.items()))
+        super().format_options(ctx, formatter)
 
     def format_epilog(self, _ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The examples, line by line as they were written."""
+        """The exit codes, and the examples line by line as they were written."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), self._exits[code]) for code in sorted(self._exits)])
         with formatter.section("Examples"):
-            for line in self._examples:
+            for line in self.examples:
                 formatter.write(f"{' ' * formatter.current_indent}{line}\n")
 
 
-class ExampleCommand(_Examples):
-    """A command with examples: `@click.command(cls=ExampleCommand, examples=…)`."""
+class ManualCommand(_WithManual):
+    """A command with such a help: `@click.command(cls=ManualCommand, examples=…)`."""
 
 
-class ExampleGroup(_Examples, click.Group):
-    """A group of commands with examples."""
+class ManualGroup(_WithManual, click.Group):
+    """A group of commands with such a help."""
 
 
 def read_json(_ctx: click.Context, _param: click.Parameter, value: str | None) -> jsons.Json:

@@ -2,11 +2,12 @@
 
 import click
 
-from musterd.cli.command import ExampleCommand
+from musterd.cli.command import ManualCommand
 
 
 @click.command(
-    cls=ExampleCommand,
+    cls=ManualCommand,
+    exits={0: "each agent ended as it should", 1: "one did not, or something is missing"},
     examples="""
         musterd demo              live, on a terminal
         musterd demo | cat        plain lines
@@ -17,7 +18,7 @@ def demo() -> int:
 
     A daemon and a Valkey of its own run them, in a temporary folder that is gone afterwards;
     settings, servers and daemons of yours are not touched. It takes about ten seconds and needs
-    git. Exit code 0 if each agent ended as it should.
+    git.
     """
     import anyio  # noqa: PLC0415 - `--help` does without
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from musterd.cli.command import ExampleCommand, json_option
+from musterd.cli.command import EXITS, ManualCommand, json_option
 from musterd.cli.output import print_json
 from musterd.display import one_line
 
@@ -18,9 +18,10 @@ _INDENT: Final = " " * 11
 
 
 @click.command(
-    cls=ExampleCommand,
+    cls=ManualCommand,
+    exits=EXITS | {1: "there is a problem"},
     examples="""
-        musterd doctor                       with the settings of this shell and folder
+        musterd doctor                       with this shell's and folder's settings
         musterd doctor --agents agents.toml --embedded
         sudo -u musterd musterd doctor       as the daemon's user, with its rights
         musterd doctor --json | jq '.findings[] | select(.level == "problem")'
@@ -31,27 +32,38 @@ _INDENT: Final = " " * 11
     "--agents",
     multiple=True,
     metavar="SOURCE",
+    show_default="MUSTERD_AGENTS",
     help="Agent kinds: a TOML file, module or module:attribute. May be repeated.",
 )
-@click.option("--node", metavar="NAME", help="The daemon's name.")
-@click.option("--capacity", metavar="N", help="Agents alive at once on the daemon.")
-@click.option("--prefix", metavar="TEXT", help="What every key begins with.")
-@click.option("--state-dir", metavar="FOLDER", help="The daemon's state folder.")
+@click.option("--node", metavar="NAME", show_default="MUSTERD_NODE", help="The daemon's name.")
+@click.option(
+    "--capacity",
+    metavar="N",
+    show_default="MUSTERD_CAPACITY",
+    help="Agents alive at once on the daemon.",
+)
+@click.option(
+    "--prefix", metavar="TEXT", show_default="MUSTERD_PREFIX", help="What every key begins with."
+)
+@click.option(
+    "--state-dir",
+    metavar="FOLDER",
+    show_default="MUSTERD_STATE_DIR",
+    help="The daemon's state folder.",
+)
 @json_option("one document: settings with their sources, and findings")
 def doctor(*, embedded: bool, agents: tuple[str, ...], as_json: bool, **given: str | None) -> int:
     """Find what is wrong with an installation, and say what to do.
 
     Each finding is ok, a note, a warning or a problem, with what to do about it. A problem is what
     would lose work or keep a daemon from working. Nothing is changed; modules that --agents or
-    MUSTERD_AGENTS names are imported.
-
-    Exit code 0 without problems, 1 with one, 2 if the server refuses us or a setting is wrong, 5
-    if the server is not reachable; what can be said without it is said.
+    MUSTERD_AGENTS names are imported. If the server is not reachable, or refuses us, what can be
+    said without it is said.
     """
     import anyio  # noqa: PLC0415 - `--help` does without
 
     from musterd.doctor.examination import examine  # noqa: PLC0415 - as above
-    from musterd.settings import color_allowed, load  # noqa: PLC0415 - as above
+    from musterd.settings import load  # noqa: PLC0415 - as above
 
     options = {"embedded": embedded or None, "agents": ",".join(agents) or None, **given}
     used = {name for name, value in options.items() if value is not None}
@@ -60,7 +72,7 @@ def doctor(*, embedded: bool, agents: tuple[str, ...], as_json: bool, **given: s
         print_json(report.as_json())
     else:
         for line in _lines(report):
-            click.echo(line, color=None if color_allowed() else False)
+            click.echo(line)
     return report.exit_code
 
 

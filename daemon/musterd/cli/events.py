@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from musterd.cli.call import call
-from musterd.cli.command import ExampleCommand, json_option
+from musterd.cli.command import EXITS, ManualCommand, json_option
 from musterd.cli.output import print_json, warn
 from musterd.display import STYLES, one_line, why
 from musterd.errors import UnreachableError
@@ -37,7 +37,8 @@ def _place(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
 
 
 @click.command(
-    cls=ExampleCommand,
+    cls=ManualCommand,
+    exits=EXITS | {1: "events after PLACE may have been trimmed away", 130: "ended by Ctrl-C"},
     examples="""
         musterd events                                  all that are kept
         musterd events --count 12                       the last 12
@@ -51,6 +52,7 @@ def _place(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     "--since",
     metavar="PLACE",
     callback=_place,
+    show_default="all that are kept",
     help="Only those after this place, the `place` of an event in --json; 0 for all.",
 )
 @click.option(
@@ -58,6 +60,7 @@ def _place(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     "-n",
     type=click.IntRange(min=1),
     metavar="N",
+    show_default="no end",
     help="Only the last N; with --since or --follow the first N.",
 )
 @json_option("one event a line, as in the contract, with its `place` in the log")
@@ -65,7 +68,7 @@ def events(*, follow: bool, since: str | None, count: int | None, as_json: bool)
     """Print events, the oldest first.
 
     Without --since: all that are kept, or with --follow only those to come. If events after PLACE
-    may have been trimmed away, this says so and which is the first one left, with exit code 1.
+    may have been trimmed away, this says so and which is the first one left.
     --follow waits where the server is away, and goes on where it was.
     """
 

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from musterd.cli import completers
 from musterd.cli.call import call
-from musterd.cli.command import ExampleCommand, json_option
+from musterd.cli.command import EXITS, ManualCommand, json_option
 from musterd.cli.output import print_json, warn
+from musterd.cli.shortened import with_whole_id
 from musterd.errors import MusterdError, NotFoundError
 
 if TYPE_CHECKING:
@@ -25,34 +27,58 @@ class _How:
 
 
 @click.command(
-    cls=ExampleCommand,
+    cls=ManualCommand,
+    arguments={"ID": "A task's or an agent's, or as much of it as is unambiguous."},
+    exits=EXITS
+    | {
+        2: f"{EXITS[2]}; or ID may stand for several",
+        3: "there is no such task or agent",
+        4: "it had ended before",
+    },
     examples="""
         musterd kill 4f0c1b                          a task, whatever it is doing
         musterd kill 4f0c1b.2 --reason "too slow"    an agent, by its own id
-        musterd kill t1 t2 t3 --grace 0 --wait       by force, and return when they are dead
+        musterd kill t1 t2 t3 --grace 0 --wait       by force, until they are dead
         musterd kill --all --kind check              every task of a kind
     """,
 )
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.argument("ids", nargs=-1, metavar="[ID]...", shell_complete=completers.live_ids)
 @click.option("--all", "everything", is_flag=True, help="Every task that lives now.")
-@click.option("--kind", default="", help="With --all: only tasks of this kind.")
-@click.option("--reason", default="", metavar="TEXT", help="Kept on the record, as its error.")
+@click.option(
+    "--kind",
+    default="",
+    metavar="KIND",
+    shell_complete=completers.kinds,
+    show_default="every kind",
+    help="With --all: only tasks of this kind.",
+)
+@click.option(
+    "--reason",
+    default="",
+    metavar="TEXT",
+    show_default="none",
+    help="Kept on the record, as its error.",
+)
 @click.option(
     "--grace",
     type=click.FloatRange(min=0),
     metavar="S",
-    help="Seconds between asking and forcing; MUSTERD_KILL_GRACE unless given.",
+    show_default="MUSTERD_KILL_GRACE",
+    help="Seconds between asking and forcing.",
 )
 @click.option("--wait", is_flag=True, help="Return when they are dead.")
 @json_option("one object an id, or with --all how many")
 def kill(*, ids: tuple[str, ...], everything: bool, kind: str, **options: Any) -> int:
     """Stop agents or tasks, and do not retry them.
 
-    An ID is a task's or an agent's. The request is written down before this returns, and is carried
-    out even if the daemon is away just now. A task that waits ends at once.
+    The request is written down before this returns, and is carried out even if the daemon is away
+    just now. A task that waits ends at once.
 
-    Exit code 3 if there is no such record, 4 if it had ended before; of several that could not be
-    killed, the first one counts.
+    An ID may be shortened while it means one task or agent alone. If it may mean several, nothing
+    is killed and they are named. An ID that exists as given is never taken for a part of another,
+    and `job-1` never for a part of `job-12`.
+
+    Of several that could not be killed, the first one says the exit code.
     """
     how = _How(**options)
     if bool(ids) == everything:
@@ -68,9 +94,13 @@ async def _kill_each(client: "Client", ids: Sequence[str], how: _How) -> int:
     """Ask for all of them before the first is waited for; the exit code."""
     asked: dict[str, KillOutcome] = {}
     code = 0
-    for record_id in dict.fromkeys(ids):
+
+    async def ask(record_id: str) -> None:
+        asked[record_id] = await client.kill(record_id, reason=how.reason, grace=how.grace)
+
+    for text in dict.fromkeys(ids):
         try:
-            asked[record_id] = await client.kill(record_id, reason=how.reason, grace=how.grace)
+            await with_whole_id(client, text, ask, strict=True)
         except MusterdError as error:
             warn(str(error))
             code = code or error.exit_code

@@ -78,7 +78,9 @@ def _print_fitted(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
         lines.append(Text(_GAP).join(shown))
     for line in lines:
         line.rstrip()
-    console.print(Text("\n").join(lines), no_wrap=True, overflow="crop")
+    with console.capture() as capture:
+        console.print(Text("\n").join(lines), no_wrap=True, overflow="crop")
+    click.echo(capture.get(), nl=False)  # it takes colours away for whom they are not
 
 
 def fit(natural: Sequence[int], line: int, whole: int, least_ids: int) -> list[int]:

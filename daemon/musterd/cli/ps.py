@@ -5,15 +5,16 @@ import sys
 from collections import defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from musterd.cli import completers
 from musterd.cli.call import call
-from musterd.cli.command import ExampleCommand, json_option
+from musterd.cli.command import EXITS, ManualCommand, json_option
 from musterd.cli.output import STATUS, print_json, print_table, warn
 from musterd.cli.standing import Standing, look_around
-from musterd.display import age_since, why
+from musterd.display import age_since, one_line, why
 from musterd.jsons import Json
 from musterd.records import AgentRecord, NodeRecord, TaskRecord
 from musterd.states import AGENT_LIVE, TASK_LIVE, AgentState, TaskState
@@ -28,18 +29,28 @@ _LIMIT = 1000
 
 
 @dataclass(frozen=True)
+class _Filter:
+    statuses: Collection[str]
+    kind: str
+    node: str
+    limit: int
+
+
+@dataclass(frozen=True)
 class _View:
     tasks: list[TaskRecord]
     agents: list[AgentRecord]
     standing: Standing
+    cut: bool
 
     def as_json(self) -> dict[str, Json]:
-        return {
+        document: dict[str, Json] = {
             "nodes": [node.as_json() for node in self.standing.nodes],
             "tasks": [task.as_json() for task in self.tasks],
             "agents": [agent.as_json() for agent in self.agents],
             "notes": dict(self._notes()),
         }
+        return document | ({"cut": True} if self.cut else {})
 
     def _notes(self) -> Iterator[tuple[str, str]]:
         for task in self.tasks:
@@ -51,11 +62,13 @@ class _View:
 
 
 @click.command(
-    cls=ExampleCommand,
+    cls=ManualCommand,
+    exits=EXITS,
     examples="""
-        musterd ps                          what waits and what runs
-        musterd ps --all                    also what has ended
-        musterd ps --status failed          what failed, and why
+        musterd ps                                   what waits and what runs
+        musterd ps --all --kind check                also what has ended, of a kind
+        musterd ps --status failed --node build1     what failed there, and why
+        musterd ps --status completed --limit 5      the last five
         musterd ps --json | jq '.tasks[] | select(.kind == "check") | .taskId'
     """,
 )
@@ -63,7 +76,24 @@ class _View:
     "--status",
     type=click.Choice(_STATUSES),
     metavar="STATUS",
+    show_default="what lives",
     help=f"Only those of this state: {', '.join(_STATUSES)}.",
+)
+@click.option(
+    "--kind",
+    default="",
+    metavar="KIND",
+    shell_complete=completers.kinds,
+    show_default="every kind",
+    help="Only those of this kind.",
+)
+@click.option(
+    "--node",
+    default="",
+    metavar="NAME",
+    shell_complete=completers.nodes,
+    show_default="all of them",
+    help="Only agents of this daemon, and tasks whose last attempt is one.",
 )
 @click.option("--all", "-a", "everything", is_flag=True, help="Also those that have ended.")
 @click.option(
@@ -71,23 +101,27 @@ class _View:
     "-n",
     type=click.IntRange(min=1),
     metavar="N",
-    help="At most so many tasks and agents of each state, the last changed ones; "
-    f"{_LIMIT} unless given.",
+    default=_LIMIT,
+    help="At most so many tasks and agents of each state, the last changed ones.",
 )
 @json_option('one document, {"nodes": […], "tasks": […], "agents": […], "notes": {ID: WHY}}')
-def ps(*, status: str | None, everything: bool, limit: int | None, as_json: bool) -> None:
-    """List tasks and agents: those that live, unless told otherwise.
+def ps(*, status: str | None, everything: bool, as_json: bool, **options: Any) -> None:
+    """List tasks and agents; those that live unless told otherwise.
 
     An agent, one attempt at a task, stands below its task; its id is the task's with the number of
     the attempt. AGE counts from when it was submitted or spawned. WHY is why it ended badly, what
     it waits for, or that its daemon is gone.
+
+    Filters combine. If there is more than --limit allows, standard error says so, and --json has
+    "cut": true.
     """
     if status and everything:
         raise click.UsageError("give --status or --all, not both")
     wanted = {status} if status else set(_STATUSES) if everything else _LIVE
-    view, more = call(lambda client: _look(client, wanted, limit or _LIMIT))
-    if more and limit is None:
-        warn(f"at most {_LIMIT} of each state are shown; see --limit")
+    chosen = _Filter(wanted, **options)
+    view = call(lambda client: _look(client, chosen))
+    if view.cut:
+        warn(f"there are more: of each state the last {chosen.limit} are shown; see --limit")
     if as_json:
         return print_json(view.as_json())
     print_table(_TITLES, list(_rows(view)))
@@ -96,21 +130,21 @@ def ps(*, status: str | None, everything: bool, limit: int | None, as_json: bool
     return None
 
 
-async def _look(client: "Client", wanted: Collection[str], limit: int) -> tuple[_View, bool]:
-    """What there is, and whether there may be more of a state than `limit`."""
+async def _look(client: "Client", chosen: _Filter) -> _View:
     # In the order of a life, so that what moves on meanwhile is seen twice rather than never.
     tasks: dict[str, TaskRecord] = {}
     agents: dict[str, AgentRecord] = {}
-    more = False
+    cut, wanted, limit = False, chosen.statuses, chosen.limit
+    how: dict[str, Any] = {"limit": limit + 1, "kind": chosen.kind, "node": chosen.node}
     for status in (status for status in _STATUSES if status in wanted):
-        some_tasks = await client.tasks(status, limit) if status in set(TaskState) else []
-        some_agents = await client.agents(status, limit) if status in set(AgentState) else []
-        tasks |= {task.task_id: task for task in some_tasks if task.status in wanted}
-        agents |= {agent.agent_id: agent for agent in some_agents if agent.status in wanted}
-        more = more or max(len(some_tasks), len(some_agents)) >= limit
+        some_tasks = await client.tasks(status, **how) if status in set(TaskState) else []
+        some_agents = await client.agents(status, **how) if status in set(AgentState) else []
+        tasks |= {task.task_id: task for task in some_tasks[:limit] if task.status in wanted}
+        agents |= {one.agent_id: one for one in some_agents[:limit] if one.status in wanted}
+        cut = cut or max(len(some_tasks), len(some_agents)) > limit
     # The daemons last: one that has just started is there, and its agents are not called lost.
     standing = await look_around(client, list(tasks.values()))
-    return _View(list(tasks.values()), list(agents.values()), standing), more
+    return _View(list(tasks.values()), list(agents.values()), standing, cut)
 
 
 def _rows(view: _View) -> Iterator[tuple[str, ...]]:
@@ -141,5 +175,11 @@ def _agent_row(agent: AgentRecord, standing: Standing) -> tuple[str, ...]:
 def _daemons(nodes: list[NodeRecord]) -> str:
     if not nodes:
         return "No daemon is running."
-    told = (f"{node.node} {node.state}, {node.agents} of {node.capacity} agents" for node in nodes)
-    return f"{'Daemon' if len(nodes) == 1 else 'Daemons'}: {'; '.join(told)}"
+    told = "; ".join(map(_daemon, nodes))
+    return f"{'Daemon' if len(nodes) == 1 else 'Daemons'}: {told}"
+
+
+def _daemon(node: NodeRecord) -> str:
+    told = f"{node.node} {node.state}, {node.agents} of {node.capacity} agents"
+    paused = ", ".join(node.paused_kinds or ())
+    return one_line(f"{told}, paused: {paused}" if paused else told)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from musterd.cli.command import ExampleCommand
+from musterd.cli.command import ManualCommand
 from musterd.errors import MusterdError
 
 if TYPE_CHECKING:
@@ -18,10 +18,15 @@ _LEFT: Final = 3.0
 
 
 @click.command(
-    cls=ExampleCommand,
+    cls=ManualCommand,
+    exits={
+        0: "a clean stop",
+        1: "its name or state folder is another's, or endings could not be written",
+        2: "wrong usage, settings or kinds; or the server refuses",
+    },
     examples="""
         musterd run --agents agents.toml
-        musterd run --agents agents.toml --agents summaries.agents --capacity 50
+        musterd run --agents agents.toml --agents summaries --capacity 50
         musterd run --embedded --agents mypackage.agents:review
         VALKEY_URL=redis://valkey.example:6379 musterd run --node build1
     """,
@@ -31,20 +36,32 @@ _LEFT: Final = 3.0
     "--agents",
     multiple=True,
     metavar="SOURCE",
+    show_default="none",
     help="Agent kinds: a TOML file, module or module:attribute. May be repeated.",
 )
-@click.option("--node", metavar="NAME", help="This daemon's name; the host's unless told.")
-@click.option("--capacity", metavar="N", help="Agents alive at once on this daemon.")
-@click.option("--prefix", metavar="TEXT", help="What every key begins with.")
-@click.option("--state-dir", metavar="FOLDER", help="Where the embedded server keeps its data.")
-@click.option("--log-level", metavar="LEVEL", help="debug, info, warning or error.")
-@click.option("--log-format", metavar="FORMAT", help="auto, json or console.")
+@click.option("--node", metavar="NAME", show_default="the host's name", help="This daemon's name.")
+@click.option(
+    "--capacity", metavar="N", show_default="1000", help="Agents alive at once on this daemon."
+)
+@click.option(
+    "--prefix", metavar="TEXT", show_default="orchestrator", help="What every key begins with."
+)
+@click.option(
+    "--state-dir",
+    metavar="FOLDER",
+    show_default="~/.local/state/musterd",
+    help="Where the embedded server keeps its data.",
+)
+@click.option(
+    "--log-level", metavar="LEVEL", show_default="info", help="debug, info, warning or error."
+)
+@click.option("--log-format", metavar="FORMAT", show_default="auto", help="auto, json or console.")
 def run(*, embedded: bool, agents: tuple[str, ...], **given: str | None) -> int:
-    """Run the daemon: claim tasks, start their agents, supervise them.
+    """Run the daemon: claim tasks, start and supervise their agents.
 
     It runs in the foreground and logs to standard error. SIGTERM and SIGINT drain: nothing more is
     claimed, and running agents may finish within MUSTERD_DRAIN_TIMEOUT. A second signal stops the
-    agents at once. Exit code 0 after a clean stop.
+    agents at once. While Valkey is away it waits for it.
 
     Each option wins over the setting of the same name in the environment (MUSTERD_NODE, …), which
     wins over .env. The other settings are listed in .env.example.

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from musterd.cli import completers
 from musterd.cli.call import call
-from musterd.cli.command import ExampleCommand, json_option
+from musterd.cli.command import EXITS, ManualCommand, json_option
 from musterd.cli.output import STATUS, print_json, print_table
+from musterd.cli.shortened import with_whole_id
 from musterd.cli.standing import Standing, look_around
 from musterd.display import STYLES, age_since, lines, seconds_between, why
 from musterd.errors import NotFoundError
@@ -24,14 +26,17 @@ _WIDTH = 12
 
 
 @click.command(
-    cls=ExampleCommand,
+    cls=ManualCommand,
+    arguments={"ID": "A task's or an agent's, or as much of it as is unambiguous."},
+    exits=EXITS
+    | {2: f"{EXITS[2]}; or ID may stand for several", 3: "there is no such task or agent"},
     examples="""
         musterd show 4f0c1b            a task and its attempts
-        musterd show 4f0c1b.2          the second attempt
+        musterd show 4f0c1b.2          its second attempt
         musterd show 4f0c1b --json | jq .result
     """,
 )
-@click.argument("record_id", metavar="ID")
+@click.argument("record_id", metavar="ID", shell_complete=completers.live_ids)
 @json_option(
     'one document: the record, a task\'s attempts as "agents", what holds it up as "notes"'
 )
@@ -39,9 +44,9 @@ def show(*, record_id: str, as_json: bool) -> None:
     """Show all that is known of a task or an agent.
 
     Of a task also its attempts, the last 20. `note` says what a pending one waits for, or that the
-    daemon of a live one is gone. Exit code 3 if there is no such record.
+    daemon of a live one is gone.
     """
-    view = call(lambda client: _look(client, record_id))
+    view = call(lambda client: with_whole_id(client, record_id, lambda whole: _look(client, whole)))
     if as_json:
         return print_json(view.as_json())
     for name, value in _told(view.record):

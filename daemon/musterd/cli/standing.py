@@ -3,14 +3,17 @@
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from musterd.display import age, parse_time
+from musterd.display import age, one_line, parse_time
 from musterd.records import AgentRecord, NodeRecord, TaskRecord
 from musterd.states import AGENT_LIVE, TaskState
 
 if TYPE_CHECKING:
     from musterd.client import Client
+
+_SHOWN: Final = 3
+"""Daemons that one sentence names."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +57,8 @@ class Standing:
             return "no daemon offers its kind"
         if all(node.state != "active" for node in self.nodes):
             return "every daemon is paused or draining"
-        return ""
+        pausing = [one_line(node.node) for node in self.nodes if kind in (node.paused_kinds or ())]
+        return f"its kind is paused on {_some(pausing)}" if pausing else ""
 
     def _is_offered(self, kind: str) -> bool:
         # A daemon offers its kinds from its start on: an older offer is none of a live one.
@@ -64,6 +68,11 @@ class Standing:
         if offered is None or len(known) < len(starts):
             return kind in self.offers
         return offered >= min(known)
+
+
+def _some(names: list[str]) -> str:
+    more = len(names) - _SHOWN
+    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 async def look_around(client: "Client", records: Collection[TaskRecord | AgentRecord]) -> Standing:

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from musterd import ids, jsons
+from musterd.cli import completers
 from musterd.cli.call import call
-from musterd.cli.command import ExampleCommand, json_option, read_json
+from musterd.cli.command import EXITS, ManualCommand, json_option, read_json
 from musterd.cli.output import print_json
 from musterd.cli.standing import look_around
 from musterd.display import why
@@ -20,33 +21,69 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    cls=ExampleCommand,
+    cls=ManualCommand,
+    arguments={"KIND": "What shall run: a kind that some daemon offers."},
+    exits=EXITS
+    | {
+        0: "submitted; with --wait, completed",
+        1: "with --wait, failed or not ended in time; or ID is a different task's",
+        2: f"{EXITS[2]}; or no daemon has offered KIND",
+    },
     examples="""
         musterd submit check --context '{"path": "/srv/data"}'
         musterd submit review --context-file request.json --priority 2 --wait
-        git log -1 --format='{"commit": "%H"}' | musterd submit review --context-file -
-        musterd submit backup --id backup-2026-11-22     the same id again is the same task
+        echo '{"path": "/srv"}' | musterd submit check --context-file -
+        musterd submit backup --id backup-11-22    the same id again is the same task
         task=$(musterd submit check) && musterd show "$task"
     """,
 )
-@click.argument("kind")
-@click.option("--context", metavar="JSON", callback=read_json, help="What the agent is given.")
+@click.argument("kind", shell_complete=completers.kinds)
 @click.option(
-    "--context-file", type=click.File("rb"), help="The same from a file, or - for standard input."
+    "--context",
+    metavar="JSON",
+    callback=read_json,
+    show_default="null",
+    help="What the agent is given.",
 )
-@click.option("--id", "task_id", metavar="ID", help="The task's id; a random one unless given.")
-@click.option("--priority", type=int, default=0, metavar="N", help="0 (first) to 9.")
+@click.option(
+    "--context-file",
+    type=click.File("rb"),
+    metavar="FILE",
+    show_default="none",
+    help="The same from a file, or - for standard input.",
+)
+@click.option("--id", "task_id", metavar="ID", show_default="a random one", help="The task's id.")
+@click.option("--priority", type=int, default=0, metavar="N", help="0 to 9, 0 first.")
 @click.option("--delay", type=float, default=0.0, metavar="S", help="Seconds before it may start.")
-@click.option("--timeout", type=float, metavar="S", help="Seconds that an attempt may take.")
-@click.option("--max-attempts", type=int, metavar="N", help="How often it is tried in all.")
+@click.option(
+    "--timeout",
+    type=float,
+    metavar="S",
+    show_default="the kind's",
+    help="Seconds that an attempt may take.",
+)
+@click.option(
+    "--max-attempts",
+    type=int,
+    metavar="N",
+    show_default="the kind's",
+    help="How often it is tried in all.",
+)
 @click.option(
     "--metadata",
     metavar="JSON",
     callback=read_json,
+    show_default="none",
     help="Kept with the task, and not read by musterd.",
 )
-@click.option("--wait", is_flag=True, help="Return when it has ended; exit 0 if it completed.")
-@click.option("--wait-timeout", type=float, metavar="S", help="Seconds to wait, with --wait.")
+@click.option("--wait", is_flag=True, help="Return when it has ended.")
+@click.option(
+    "--wait-timeout",
+    type=float,
+    metavar="S",
+    show_default="no end",
+    help="Seconds to wait, with --wait.",
+)
 @json_option('{"taskId": …}; with --wait, the task\'s whole record once it has ended')
 def submit(
     *,
@@ -61,7 +98,7 @@ def submit(
     """Submit a task of a KIND, and print its id.
 
     The id is the first line. With --wait a second line follows when the task has completed with a
-    result: that result, as JSON. Exit code 1 if it failed; the error is told on standard error.
+    result: that result, as JSON. If it failed, its error is told on standard error.
     """
     if context is not None and context_file is not None:
         raise click.UsageError("give --context or --context-file, not both")

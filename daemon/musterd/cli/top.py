@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from musterd.cli.call import call
-from musterd.cli.command import ExampleCommand
+from musterd.cli.command import EXITS, ManualCommand
 from musterd.cli.output import warn
 
 if TYPE_CHECKING:
@@ -18,10 +18,11 @@ _TERMINATED = 128 + signal.SIGTERM
 
 
 @click.command(
-    cls=ExampleCommand,
+    cls=ManualCommand,
+    exits=EXITS | {2: f"{EXITS[2]}; or this is no terminal"},
     examples="""
-        musterd top                                            what runs here
-        VALKEY_URL=redis://valkey.example:6379 musterd top     and there
+        musterd top                                           what runs here
+        VALKEY_URL=redis://valkey.example:6379 musterd top    and there
     """,
 )
 def top() -> int:

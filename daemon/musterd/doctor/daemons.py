@@ -29,9 +29,8 @@ async def live_daemons(subject: Subject) -> AsyncIterator[Finding]:
         yield DAEMONS.note("none is alive: tasks wait", "`musterd run` starts one")
     for node in nodes[:MOST]:
         began = time.perf_counter()
-        replies = await remote.command(
-            subject.redis, subject.keys, "ping", [node.node], only=node.node, limit=remote.LIMIT
-        )
+        fields = {"command": "ping", "node": node.node}
+        replies = await remote.command(subject.redis, subject.keys, fields, [node.node])
         yield _answered(node, time.perf_counter() - began if replies else None)
     if len(nodes) > MOST:
         yield DAEMONS.note(f"{len(nodes) - MOST} more are alive and were not asked")
@@ -48,6 +47,9 @@ def _answered(node: NodeRecord, took: float | None) -> Finding:
         return DAEMONS.warning(f"{what}; this is {__version__}", do)
     if node.state == "paused":
         return DAEMONS.note(what, f"`musterd resume --node {node.node}` has it claim again")
+    if node.paused_kinds:
+        do = f"`musterd resume --node {node.node}` has it claim them again"
+        return DAEMONS.note(f"{what}; paused kinds: {', '.join(node.paused_kinds)}", do)
     return DAEMONS.ok(what)
 
 

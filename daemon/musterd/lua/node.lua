@@ -11,8 +11,16 @@ local function process_of(...)
   return ''
 end
 
+local function unset_empty(key, ...)
+  local pairs_given = {...}
+  for i = 1, #pairs_given, 2 do
+    if pairs_given[i + 1] == '' then redis.call('HDEL', key, pairs_given[i]) end
+  end
+end
+
 -- register: take the node's name, or keep it; also the heartbeat of the record.
--- ARGS 1 epoch of a dead holder whose name is taken over ('' none) · then pairs of field and value
+-- ARGS 1 epoch of a dead holder whose name is taken over ('' none) · then pairs of field and value,
+--      '' takes the field off
 -- OK   {'ok', 1 if the record was new or another's, else 0, how many agents are listed as ours}
 -- ELSE {'taken', epoch, host, pid, process} a live daemon has the name
 function STEPS.register(dead, ...)
@@ -25,7 +33,8 @@ function STEPS.register(dead, ...)
   -- First what a server without memory allows: then it takes the rest of this step as well, and a
   -- daemon stays alive while its writes must wait.
   if ours then redis.call('PEXPIRE', key, TTL) else redis.call('DEL', key) end
-  redis.call('HSET', key, 'node', ME, 'epoch', EPOCH, ...)
+  set(key, 'node', ME, 'epoch', EPOCH, ...)
+  unset_empty(key, ...)
   redis.call('HSETNX', key, 'startedAt', NOW_ISO)
   redis.call('PEXPIRE', key, TTL)
   redis.call('ZADD', NODES, NOW, ME)

@@ -1,0 +1,110 @@
+"""What a shell completes, asked as the shell asks: a process, with the words in its environment."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+
+from tests.cli.conftest import Cli, Program
+from tests.service.scene import KINDS
+from tests.support.fixtures import StartDaemon, StartServer
+from tests.support.wait import wait_until
+
+Complete: TypeAlias = Callable[..., list[str]]
+
+
+@pytest.fixture
+def complete(program: Program) -> Complete:
+    """What is offered for the last of some words."""
+
+    def ask(*words: str, **env: str) -> list[str]:
+        asked = {
+            "_MUSTERD_COMPLETE": "bash_complete",
+            "COMP_WORDS": " ".join(("musterd", *words)),
+            "COMP_CWORD": str(len(words)),
+        }
+        process = program(env=asked | env)
+        out, err = process.communicate(timeout=20)
+        assert (process.returncode, err) == (0, "")
+        return [line.partition(",")[2] for line in out.splitlines() if line]
+
+    return ask
+
+
+def test_what_needs_no_server(complete: Complete) -> None:
+    """Commands, the options of each, states, shells."""
+    assert complete("re") == ["resume"]
+    assert set(complete("pause", "--")) == {"--kind", "--node", "--json", "--help"}
+    assert complete("ps", "--status", "e") == ["executing"]
+    assert complete("completion", "") == ["bash", "zsh", "fish"]
+
+
+async def test_what_the_server_knows(
+    complete: Complete, program: Program, start_daemon: StartDaemon
+) -> None:
+    """Kinds that are offered, live ids, agents after a dot, and daemons that are alive."""
+    daemon = await start_daemon(node="build1", MUSTERD_AGENTS=KINDS, MUSTERD_KILL_GRACE="1")
+    submissions = [("hold", "run-a"), ("hold", "run-b"), ("echo", "run-over")]
+    for kind, task_id in submissions:
+        assert program("submit", kind, "--id", task_id).wait(20) == 0
+    await wait_until(lambda: complete("kill", "run-a.") == ["run-a.1"], 20)
+    await wait_until(lambda: complete("kill", "run-") == ["run-a", "run-b"], 20)
+    assert complete("show", "run-b") == ["run-b"]
+    for words in (("submit",), ("pause", "--kind"), ("ps", "--kind"), ("kill", "--all", "--kind")):
+        assert complete(*words, "gr") == ["greet"]
+    for command in ("pause", "drain", "ps"):
+        assert complete(command, "--node", "") == [daemon.node]
+    assert program("kill", "--all", "--wait").wait(20) == 0
+
+
+def test_nothing_without_a_server(complete: Complete) -> None:
+    """A server that is away, or a setting that is wrong, completes nothing and is no error."""
+    assert complete("submit", "", VALKEY_URL="redis://127.0.0.1:1") == []
+    assert complete("kill", "", VALKEY_URL="nonsense") == []
+
+
+def test_slow_server_is_not_waited_for(complete: Complete, own_server: StartServer) -> None:
+    """One that does not answer at once is as one that is away: far less than its five seconds."""
+    server = own_server()
+    server.pause()
+    began = time.monotonic()
+    assert complete("kill", "", VALKEY_URL=server.url) == []
+    assert time.monotonic() - began < 4
+    server.resume()
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="it is bash that completes here")
+def test_bash_completes(cli: Cli, tmp_path: Path) -> None:
+    """The script as bash evaluates it, and the function that it defines."""
+    program = tmp_path / "bin" / "musterd"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m musterd "$@"\n')
+    program.chmod(0o755)
+    asked = (
+        'eval "$(musterd completion bash)"; COMP_WORDS=(musterd dr); COMP_CWORD=1; '
+        '_musterd_completion musterd; echo "${COMPREPLY[@]}"'
+    )
+    paths = os.pathsep.join(str(Path(path).resolve()) for path in sys.path)
+    environment = os.environ | {
+        "PATH": f"{program.parent}:{os.environ['PATH']}",
+        "PYTHONPATH": paths,
+    }
+    done = subprocess.run(
+        ["bash", "--norc", "-c", asked], env=environment, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("drain\n", "")
+    assert cli("completion", "tcsh").code == 2
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_script(cli: Cli, shell: str) -> None:
+    """It asks this program by the variable that it listens to."""
+    outcome = cli("completion", shell)
+    assert (outcome.code, outcome.err) == (0, "")
+    assert f"_MUSTERD_COMPLETE={shell}_complete" in outcome.out
