@@ -43,7 +43,13 @@ async def listening(parts: Parts) -> AsyncIterator[Control]:
     orders = Orders(parts.store, parts.reads, parts.supervisor, parts.membership, drained.set)
     async with valkey.connect(parts.settings.server_url, connections=4, decode=False) as listener:
         control = Control(
-            listener, parts.keys, parts.settings, orders, parts.supervisor, parts.link
+            listener,
+            parts.keys,
+            parts.settings,
+            orders,
+            parts.supervisor,
+            parts.link,
+            parts.troubles,
         )
         async with anyio.create_task_group() as group:
             group.start_soon(control.run)

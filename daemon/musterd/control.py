@@ -17,13 +17,14 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from musterd import jsons
 from musterd.commands import MAX_TEXT, BadCommandError, Spawn, parse, shorten
-from musterd.errors import MalformedError, MusterdError
+from musterd.errors import BrokenRecordError, MalformedError, MusterdError
 from musterd.jsons import Json
 from musterd.keys import Keys
 from musterd.link import Link
 from musterd.orders import Orders
 from musterd.settings import Settings
 from musterd.supervisor import Supervisor
+from musterd.troubles import Troubles
 from musterd.valkey import FAULTS
 
 HANDLERS: Final = 256
@@ -51,6 +52,7 @@ class Control:
         orders: what carries commands out.
         supervisor: told of new work and of kills.
         link: told of each subscription that broke: the server may be another one now.
+        troubles: told of kill requests that cannot be read.
     """
 
     def __init__(
@@ -61,6 +63,7 @@ class Control:
         orders: Orders,
         supervisor: Supervisor,
         link: Link,
+        troubles: Troubles,
     ) -> None:
         self._redis = redis
         self._keys = keys
@@ -68,6 +71,7 @@ class Control:
         self._orders = orders
         self._supervisor = supervisor
         self._link = link
+        self._troubles = troubles
         self._patience = settings.heartbeat_interval
         self.subscribed = anyio.Event()
         self._free = anyio.Semaphore(HANDLERS)
@@ -112,7 +116,10 @@ class Control:
             async for agent_id, request in self._kill_requests():
                 self._supervisor.kill(agent_id, _grace(request))
         except ResponseError as error:  # the key is broken, the channel is not
-            log.warning("kill requests not read", error=str(error))
+            broken = BrokenRecordError("kills", f"{self._keys.kills} is not read, {error}")
+            self._troubles.met("kill requests not read", "sweep", broken)
+        else:
+            self._troubles.over("sweep")
         self._supervisor.wake()
 
     async def _kill_requests(self) -> AsyncIterator[tuple[str, bytes]]:

@@ -36,8 +36,12 @@ def loads(data: bytes | str) -> Any:
     Raises:
         JsonError: with the first thing that is wrong.
     """
-    if len(data) > MAX_BYTES:
-        raise JsonError(f"{len(data)} bytes, at most {MAX_BYTES} are accepted")
+    try:
+        size = size_of(data)
+    except UnicodeError:
+        raise JsonError("not valid UTF-8") from None
+    if size > MAX_BYTES:
+        raise JsonError(f"{size} bytes, at most {MAX_BYTES} are accepted")
     try:
         text = data.decode() if isinstance(data, bytes) else data
         value = _DECODER.decode(text)
@@ -49,6 +53,15 @@ def loads(data: bytes | str) -> Any:
     except (ValueError, RecursionError) as error:
         raise JsonError(f"not JSON: {_say(error)}") from None
     return value
+
+
+def size_of(data: bytes | str) -> int:
+    """How many bytes of UTF-8 it is.
+
+    Raises:
+        UnicodeError: it is no Unicode.
+    """
+    return len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode())
 
 
 def _say(error: Exception) -> str:

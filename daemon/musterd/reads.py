@@ -4,13 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+import structlog
 from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from musterd import ids, jsons
 from musterd.errors import NotFoundError
 from musterd.keys import Keys
 from musterd.records import AgentRecord, NodeRecord, TaskRecord
 from musterd.states import AGENT_ENDED, TASK_LIVE, AgentState, TaskState
+
+log = structlog.get_logger()
 
 _OUTLINE: Final = ("agentId", "taskId", "status", "kind", "node", "attempt", "reason", "error")
 
@@ -51,6 +55,7 @@ class Reads:
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self._redis = redis
         self._keys = keys
+        self._skipped: set[str] = set()
 
     async def get(self, record_id: str) -> TaskRecord | AgentRecord:
         """A task's record or an agent's, as the id says.
@@ -136,16 +141,13 @@ class Reads:
         async with self._redis.pipeline(transaction=False) as pipe:
             for agent_id in agent_ids:
                 pipe.hmget(self._keys.agent(agent_id), _OUTLINE)
-            found = await pipe.execute()
-        fields = [dict(zip(_OUTLINE, values, strict=True)) for values in found]
-        there = [
-            {name: text for name, text in given.items() if text is not None} for given in fields
-        ]
-        return {
-            agent_id: AgentRecord.read(given)
-            for agent_id, given in zip(agent_ids, there, strict=True)
-            if given
+            found = await pipe.execute(raise_on_error=False)
+        there = {
+            agent_id: _given(values)
+            for agent_id, values in zip(agent_ids, found, strict=True)
+            if self._is_readable(self._keys.agent(agent_id), values)
         }
+        return {agent_id: AgentRecord.read(given) for agent_id, given in there.items() if given}
 
     async def due_times(self, task_ids: Sequence[str]) -> dict[str, float]:
         """When those of the tasks that are scheduled are due: ms by the server's clock."""
@@ -167,6 +169,21 @@ class Reads:
         found: Any = await self._redis.hmget(self._keys.kills, list(agent_ids))
         return {agent_id for agent_id, kill in zip(agent_ids, found, strict=True) if kill}
 
+    def _is_readable(self, key: str, answer: object) -> bool:
+        """Whether a pipeline's answer is a record; a key of another type is skipped, once aloud.
+
+        Raises:
+            redis.RedisError: it has nothing to do with this key.
+        """
+        if isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE"):
+            if key not in self._skipped:
+                log.warning("record skipped", key=key, error="it is no hash, repair or delete it")
+                self._skipped.add(key)
+            return False
+        if isinstance(answer, Exception):
+            raise answer
+        return True
+
     async def _page(
         self, index: str, key_of: Callable[[str], str], limit: int
     ) -> list[dict[str, Any]]:
@@ -175,8 +192,17 @@ class Reads:
         async with self._redis.pipeline(transaction=False) as pipe:
             for record_id in found:
                 pipe.hgetall(key_of(record_id))
-            records: list[dict[str, Any]] = await pipe.execute()
-        return [fields for fields in records if fields]
+            records: list[Any] = await pipe.execute(raise_on_error=False)
+        return [
+            fields
+            for record_id, fields in zip(found, records, strict=True)
+            if self._is_readable(key_of(record_id), fields) and fields
+        ]
+
+
+def _given(values: Sequence[str | None]) -> dict[str, str]:
+    pairs = zip(_OUTLINE, values, strict=True)
+    return {name: text for name, text in pairs if text is not None}
 
 
 def _offered_at(text: str) -> str:

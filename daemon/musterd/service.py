@@ -38,6 +38,7 @@ from musterd.stopping import Stopping
 from musterd.store import Store
 from musterd.supervisor import Supervisor
 from musterd.systemd import notify
+from musterd.troubles import Troubles
 
 AT_ONCE: Final = 1.0
 """Seconds of grace that agents have after a second signal."""
@@ -130,14 +131,17 @@ class Daemon:
         call = partial(scripts.call, redis, Caller.of(settings, epoch=epoch))
         self._committer = Committer(call, link)
         store = self._store = Store(self._committer)
-        supervisor = self._supervisor = Supervisor(store, kinds, settings, epoch)
+        troubles = Troubles()
+        supervisor = self._supervisor = Supervisor(store, kinds, settings, epoch, troubles)
         membership = self._membership = Membership(settings, epoch, store, supervisor.count)
         self._recovery = Recovery(store, link, settings)
         orders = Orders(store, Reads(redis, keys), supervisor, membership, self._drain)
-        control = self._control = Control(listener, keys, settings, orders, supervisor, link)
-        self._heartbeat = Heartbeat(settings, store, membership, supervisor)
+        control = self._control = Control(
+            listener, keys, settings, orders, supervisor, link, troubles
+        )
+        self._heartbeat = Heartbeat(settings, store, membership, supervisor, troubles)
         duties = (control.sweep, self._recover, self._offer, self._reap)
-        self._rounds = Rounds(settings.heartbeat_interval, store, *duties)
+        self._rounds = Rounds(settings.heartbeat_interval, store, troubles, *duties)
 
     async def run(self) -> None:
         """Start, serve, and stop in the reverse order.

@@ -18,6 +18,7 @@ from musterd.kinds import Kind
 from musterd.moves import Claim, Offer
 from musterd.settings import Settings
 from musterd.store import Store
+from musterd.troubles import Troubles
 
 SLOW_LOOK: Final = 1.0
 """Seconds after which the queues are looked at without having been told; a safety net."""
@@ -39,10 +40,16 @@ class Supervisor:
         kinds: what is offered, by name.
         settings: the daemon's name, its capacity, and the grace of its agents.
         epoch: this life of the daemon.
+        troubles: told of claims that cannot be made.
     """
 
     def __init__(
-        self, store: Store, kinds: Mapping[str, Kind], settings: Settings, epoch: str
+        self,
+        store: Store,
+        kinds: Mapping[str, Kind],
+        settings: Settings,
+        epoch: str,
+        troubles: Troubles,
     ) -> None:
         self.actors: dict[str, Actor] = {}
         self.paused = False
@@ -58,7 +65,9 @@ class Supervisor:
         self._bell = anyio.Event()
         self._claims = 0
         self._missing = False
+        self._troubles = troubles
         self._skipped: set[str] = set()
+        self._unsettled: set[str] = set()
         self._closing = False
         self._claiming = anyio.CancelScope()
 
@@ -168,8 +177,9 @@ class Supervisor:
         except NotOwnerError:  # our record has expired; the next heartbeat sets it again
             return SLOW_LOOK
         except MusterdError as error:
-            log.warning("nothing claimed", error=str(error))
+            self._troubles.met("nothing claimed", "claim", error)
             return SLOW_LOOK
+        self._troubles.over("claim")
         self._report(claimed.broken)
         for claim in claimed.claims:
             self._spawn(agents, claim)
@@ -229,17 +239,23 @@ class Supervisor:
         """
         listed = await self._store.owned(self._node)
         for claim in await self._store.adopt(one for one in listed if one not in self.actors):
+            if claim.kind not in self._kinds:  # its record was changed by hand
+                continue
             log.warning("agent adopted, the answer to its claim was lost", agent_id=claim.agent_id)
             self._spawn(agents, claim)
         unmanned = [one for one in listed if one not in self.actors]
         epoch = self._owner.partition("/")[2]
         answers = await self._store.settle(unmanned, self._node, ended=[epoch])
         self._missing = False
+        unsettled = set()
         for agent_id, answer in zip(unmanned, answers, strict=True):
             if isinstance(answer, MusterdError):
-                log.warning("agent without an actor not settled", error=str(answer))
+                unsettled.add(agent_id)
+                if agent_id not in self._unsettled:
+                    log.warning("agent without an actor not settled", error=str(answer))
             elif answer.agent:
                 log.warning("agent without an actor settled", agent_id=agent_id)
+        self._unsettled = unsettled
 
 
 def _ids(actor: Actor) -> dict[str, str]:

@@ -24,6 +24,7 @@ from musterd.settings import Settings
 from musterd.store import Store
 from musterd.submission import Submission
 from musterd.supervisor import Supervisor
+from musterd.troubles import Troubles
 
 EPOCH = "e" * 32
 
@@ -54,7 +55,8 @@ class Parts:
         self.committer = Committer(call, self.link)
         self.store = Store(self.committer)
         self.reads = Reads(redis, self.keys)
-        self.supervisor = Supervisor(self.store, self.kinds, settings, epoch)
+        self.troubles = Troubles()
+        self.supervisor = Supervisor(self.store, self.kinds, settings, epoch, self.troubles)
         self.membership = Membership(settings, epoch, self.store, self.supervisor.count)
 
     async def submit(self, kind: str = "work", **options: Any) -> str:
