@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
 from functools import partial
 
+import hypothesis
 import pytest
 from redis.asyncio import Redis
 
@@ -16,6 +17,13 @@ from tests.support.leaks import find_leaks
 from tests.support.server import Server
 
 _failed = pytest.StashKey[bool]()
+
+
+hypothesis.settings.register_profile(
+    "ci", max_examples=60, derandomize=True, database=None, deadline=None
+)
+hypothesis.settings.register_profile("deep", max_examples=3000, deadline=None)
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 
 def pytest_configure(config: pytest.Config) -> None:

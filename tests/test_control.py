@@ -45,7 +45,13 @@ async def listening(parts: Parts) -> AsyncIterator[Control]:
     )
     async with valkey.connect(parts.settings.server_url, connections=4, decode=False) as listener:
         control = Control(
-            listener, parts.keys, parts.settings, orders, parts.supervisor, parts.desks, parts.link
+            listener,
+            parts.keys,
+            parts.settings,
+            orders,
+            parts.supervisor,
+            parts.link,
+            parts.troubles,
         )
         async with anyio.create_task_group() as group:
             group.start_soon(control.run)

@@ -35,8 +35,8 @@ GIVEN_TO_AGENTS = {
     "MUSTERD_RESULT",
 }
 SOURCES = ("daemon/musterd", "daemon/musterd/lua", "tests", "docs", "systemd", ".")
-LOGGERS = {"log", "_log", "structlog.get_logger()"}
-LOG_LEVELS = {"info", "warning", "error", "exception"}
+LOGGERS = {"log", "_log", "structlog.get_logger()", "self._troubles"}
+LOG_LEVELS = {"info", "warning", "error", "exception", "met"}
 NOT_THE_DAEMON = {"demo", "doctor", "top"}
 
 

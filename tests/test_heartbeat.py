@@ -38,7 +38,9 @@ async def start(parts: Parts) -> str:
 
 def make_heartbeat(parts: Parts) -> Heartbeat:
     """A heartbeat of the parts."""
-    return Heartbeat(parts.settings, parts.store, parts.membership, parts.supervisor)
+    return Heartbeat(
+        parts.settings, parts.store, parts.membership, parts.supervisor, parts.troubles
+    )
 
 
 async def beat(parts: Parts) -> None:
@@ -119,7 +121,7 @@ async def test_duty_that_takes_long_delays_no_renewal(settings: LoadSettings) ->
         anyio.create_task_group() as group,
     ):
         group.start_soon(make_heartbeat(parts).run)
-        group.start_soon(Rounds(0.3, parts.store, anyio.sleep_forever).run)
+        group.start_soon(Rounds(0.3, parts.store, parts.troubles, anyio.sleep_forever).run)
         lease = parts.keys.heartbeat(await start(parts))
         for _ in range(4):
             before = await parts.redis.pexpiretime(lease)

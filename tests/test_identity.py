@@ -37,7 +37,7 @@ def test_what_is_no_identity_cannot_be_judged(text: str) -> None:
     assert identity.is_alive(text) is None
 
 
-@pytest.mark.parametrize("pid", ["", "x", "-1", "1/2", "9999999999"])
+@pytest.mark.parametrize("pid", ["", "x", "-1", "1/2", "9999999999", "9" * 5000])
 def test_number_that_is_no_process_is_dead_or_unknown(pid: str) -> None:
     """But never alive, and never an error."""
     boot, namespace, _, start = identity.own().split("/")

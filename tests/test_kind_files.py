@@ -79,7 +79,7 @@ def test_every_key(tmp_path: Path) -> None:
         ),
         (
             '[agents.a]\ncommand = ["a"]\ntimeout = 5\n[agents.b]\ncommand = ["b"]\ntimeout = 0',
-            "line 6: agents.b.timeout: 0.0 is not accepted; give seconds, more than 0",
+            "line 6: agents.b.timeout: 0.0 is not accepted; give seconds, 0.001 to 315360000",
         ),
         (
             '[agents.x]\ncommand = ["a"]\nschema = {type = "object"}',
@@ -136,6 +136,15 @@ def test_a_schema_that_cannot_be_used(schema: str | None, problem: str, tmp_path
     with pytest.raises(KindError) as caught:
         read('[agents.x]\ncommand = ["a"]\nschema = "page.json"', tmp_path)
     assert f"agents.toml: line 3: agents.x.schema: {problem}" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text", ["a = " + "9" * 5000, "a = " + "[" * 5000, "a = " + "[" * 5000 + "]" * 5000]
+)
+def test_what_the_parser_cannot_bear_is_told(text: str, tmp_path: Path) -> None:
+    """Numbers of too many digits, and lists in lists in lists."""
+    with pytest.raises(KindError, match=r"agents\.toml: not TOML: "):
+        read(text, tmp_path)
 
 
 def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:

@@ -2,9 +2,11 @@
 
 import pytest
 from redis.asyncio import Redis
+from structlog.testing import capture_logs
 
 from musterd.keys import Keys
 from musterd.reads import Reads
+from musterd.search import Search
 from tests.support.world import World
 
 pytestmark = pytest.mark.leaves_work("what is looked at")
@@ -73,3 +75,20 @@ async def test_kills_asked(world: World, reads: Reads) -> None:
     await world.kill("a.1")
     assert await reads.kills_asked(["a.1", "b.1"]) == {"a.1"}
     assert await reads.kills_asked([]) == set()
+
+
+async def test_key_of_another_type_is_skipped_once_aloud(world: World, reads: Reads) -> None:
+    """All others are seen; the warning names the key and does not come again."""
+    await world.running("a")
+    await world.running("b")
+    search = Search(world.redis, world.keys)
+    bad = [world.keys.task("b"), world.keys.agent("b.1")]
+    for key in bad:
+        await world.redis.delete(key)
+        await world.plant(key)
+    with capture_logs() as lines:
+        for _ in range(2):
+            assert [task.task_id for task in await search.tasks("executing", 9)] == ["a"]
+            assert [agent.agent_id for agent in await search.agents("running", 9)] == ["a.1"]
+            assert list(await reads.outlines(["a.1"])) == ["a.1"]
+    assert [line["key"] for line in lines if line["log_level"] == "warning"] == bad

@@ -85,12 +85,13 @@ def test_nothing_there_is_no_error(record: Any) -> None:
     assert {value for value in found.values() if not isinstance(value, int)} <= {""}
 
 
-@pytest.mark.parametrize("text", ["", "x", "{", "nan", "NaN", "1e999", "[" * 5000])
+@pytest.mark.parametrize("text", ["", "x", "{", "nan", "NaN", "-inf", "1e999", "[" * 5000])
 def test_nonsense_in_a_record_is_shown_or_left_out(text: str) -> None:
     """As text where JSON belongs, not at all where a number does."""
-    record = TaskRecord.read(TASK | dict.fromkeys(["context", "attempt", "maxAttempts"], text))
+    numbers = ["attempt", "maxAttempts", "timeout"]
+    record = TaskRecord.read(TASK | dict.fromkeys(["context", *numbers], text))
     assert record.context == text
-    assert (record.attempt, record.max_attempts) == (0, None)
+    assert (record.attempt, record.max_attempts, record.timeout) == (0, None, None)
 
 
 EVENT = {"type": "task.completed", "taskId": "t", "agentId": "t.1", "kind": "k", "attempt": 1}

@@ -12,7 +12,7 @@ from tests.support.wait import wait_until
 
 
 async def test_fault_in_one_duty_leaves_the_others(settings: LoadSettings) -> None:
-    """It is logged with the name of the duty; the round goes on, and the next one comes."""
+    """It is told once, with the name of the duty; the round goes on, and the next one comes."""
     done: list[int] = []
 
     async def refuse() -> None:
@@ -26,8 +26,8 @@ async def test_fault_in_one_duty_leaves_the_others(settings: LoadSettings) -> No
 
     with capture_logs() as lines:
         async with open_parts(settings()) as parts, anyio.create_task_group() as group:
-            group.start_soon(Rounds(0.01, parts.store, refuse, fail, work).run)
+            group.start_soon(Rounds(0.01, parts.store, parts.troubles, refuse, fail, work).run)
             await wait_until(lambda: len(done) == 2)
             group.cancel_scope.cancel()
-    assert [line["log_level"] for line in lines[:4]] == ["warning"] * 4
+    assert [line["log_level"] for line in lines[:4]] == ["warning"] * 2 + ["debug"] * 2
     assert [line["part"].rpartition(".")[2] for line in lines[:4]] == ["refuse", "fail"] * 2

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from musterd.errors import MalformedError
-from musterd.submission import LONGEST, Submission, seconds_text
+from musterd.functions import LONGEST
+from musterd.submission import Submission, seconds_text
 
 
 def test_step_of_the_least() -> None:
@@ -53,6 +54,12 @@ def test_id_is_made_unless_given() -> None:
         {"delay": True},
         {"delay": "1"},
         {"delay": 10**400},
+        pytest.param({"delay": 10**5000}, id="huge-delay"),
+        pytest.param({"priority": 10**5000}, id="huge-priority"),
+        pytest.param({"max_attempts": 10**5000}, id="huge-attempts"),
+        {"priority": "x" * 100_000},
+        {"kind": 7},
+        {"task_id": None},
         {"timeout": 0},
         {"timeout": 0.0001},
         {"timeout": float("nan")},
@@ -65,13 +72,15 @@ def test_id_is_made_unless_given() -> None:
 )
 def test_value_that_is_not_accepted(bad: dict[str, Any]) -> None:
     """Is named, with the range that is."""
-    with pytest.raises(MalformedError, match="is not accepted"):
+    with pytest.raises(MalformedError, match="is not accepted") as caught:
         Submission(**({"kind": "k", "task_id": "t"} | bad))
+    assert len(str(caught.value)) < 400
 
 
 @pytest.mark.parametrize("name", ["context", "metadata"])
 @pytest.mark.parametrize(
-    "value", [float("nan"), object(), {"a": "\ud800"}, "x" * 1024 * 1024, {1: 2, "a": 3}]
+    "value",
+    [float("nan"), object(), {"a": "\ud800"}, "x" * 2**20, "€" * 400_000, {1: 2, "a": 3}],
 )
 def test_value_that_is_no_json(name: str, value: Any) -> None:
     """Or is larger than a mebibyte: refused when the step is made, by the field's name."""

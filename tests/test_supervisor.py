@@ -153,6 +153,49 @@ async def test_agent_whose_claim_was_not_answered_is_adopted(parts: Parts) -> No
     await wait_until(lambda: parts.is_status(f"{task_id}.1", "running"))
 
 
+@pytest.mark.parametrize("kind", ["strange", "\udcff"])
+async def test_agent_whose_kind_was_made_nonsense_is_settled(
+    settings: LoadSettings, kind: str
+) -> None:
+    """Nobody can run it; the supervisor lives and claims what comes."""
+    async with open_parts(settings(), *KINDS) as parts, claiming(parts):
+        await anyio.wait_all_tasks_blocked()  # it has looked, and found nothing
+        task_id = await parts.submit("hold", max_attempts=1)
+        claim = await parts.claim("hold")
+        key = parts.keys.agent(claim.agent_id)
+        await parts.redis.hset(key, "kind", kind.encode(errors="surrogateescape"))
+        parts.supervisor.audit(await parts.membership.renew())
+        await wait_until(lambda: parts.is_status(claim.agent_id, "failed"))
+        other = await parts.submit("echo")
+        parts.supervisor.wake()
+        await wait_until(lambda: parts.is_status(other, "completed"))
+        assert (await parts.task(task_id)).reason == "lost"
+
+
+async def test_agent_that_cannot_be_settled_is_told_once(parts: Parts) -> None:
+    """Somebody broke its task's key; each beat meets it again, and nothing else waits for it."""
+    await anyio.wait_all_tasks_blocked()
+    task_id = await parts.submit("hold", max_attempts=1)
+    claim = await parts.claim("hold")
+    key = parts.keys.task(task_id)
+    kept = await parts.redis.hgetall(key)
+    await parts.redis.delete(key)
+    await parts.redis.set(key, "nonsense")
+    with capture_logs() as lines:
+        for _ in range(3):
+            parts.supervisor.audit(await parts.membership.renew())
+            other = await parts.submit("echo")
+            parts.supervisor.wake()
+            await wait_until(lambda: parts.is_status(other, "completed"))  # noqa: B023 - at once
+    told = [line for line in lines if line["event"] == "agent without an actor not settled"]
+    assert len(told) == 1
+    assert key in told[0]["error"]
+    await parts.redis.delete(key)
+    await parts.redis.hset(key, mapping=kept)
+    parts.supervisor.audit(await parts.membership.renew())
+    await wait_until(lambda: parts.is_status(claim.agent_id, "running"))
+
+
 async def test_agent_that_nobody_runs_is_settled(parts: Parts) -> None:
     """One that the server lists as ours without an actor is lost, and its task is retried."""
     task_id = await parts.submit("hold")

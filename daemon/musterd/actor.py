@@ -205,7 +205,7 @@ class Actor:
 
     def _check_size(self, result: str | None) -> str | None:
         most = self._settings.max_result
-        if result is not None and (size := jsons.size(result)) > most:
+        if result is not None and (size := jsons.size_of(result)) > most:
             raise AgentFailed(str(TooLargeError("result", size, most)))
         return result
 
@@ -266,7 +266,7 @@ class Actor:
 def _read_context(text: str, most: int) -> Json:
     if not text:
         return None
-    if (size := jsons.size(text)) > most:
+    if (size := jsons.size_of(text)) > most:
         raise ContextRejected(str(TooLargeError("context", size, most)))
     try:
         context: Json = jsons.loads(text)

@@ -10,7 +10,6 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
-    JsonValue,
     TypeAdapter,
     ValidationError,
     model_validator,
@@ -56,12 +55,12 @@ class Spawn(_Command):
     command: Literal["spawn"]
     kind: str
     task_id: str
-    context: JsonValue = None
+    context: Any = None  # JSON it is already, and to look through a large one again takes long
     priority: int = 0
     delay: float = 0.0
     timeout: float | None = None
     max_attempts: int | None = None
-    metadata: JsonValue = None
+    metadata: Any = None
 
     def submission(self) -> Submission:
         """What it asks for.
@@ -107,7 +106,7 @@ class Message(_Command):
 
     command: Literal["message"]
     agent_id: str
-    message: JsonValue
+    message: Any
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -17,14 +17,14 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from musterd import jsons
 from musterd.commands import MAX_TEXT, BadCommandError, Spawn, parse
-from musterd.desks import Desks
-from musterd.errors import MalformedError, MusterdError, shorten
+from musterd.errors import BrokenRecordError, MalformedError, MusterdError, shorten
 from musterd.jsons import Json
 from musterd.keys import Keys
 from musterd.link import Link
 from musterd.orders import Orders
 from musterd.settings import Settings
 from musterd.supervisor import Supervisor
+from musterd.troubles import Troubles
 from musterd.valkey import ANSWER_TIMEOUT, FAULTS
 
 HANDLERS: Final = 256
@@ -50,9 +50,9 @@ class Control:
         keys: of the prefix.
         settings: this daemon's name, and the interval after which silence is looked into.
         orders: what carries commands out.
-        supervisor: told of new work and of kills.
-        desks: told of messages.
+        supervisor: told of new work, of kills and of messages.
         link: told of each subscription that broke: the server may be another one now.
+        troubles: told of kill requests that cannot be read.
     """
 
     def __init__(
@@ -62,16 +62,16 @@ class Control:
         settings: Settings,
         orders: Orders,
         supervisor: Supervisor,
-        desks: Desks,
         link: Link,
+        troubles: Troubles,
     ) -> None:
         self._redis = redis
         self._keys = keys
         self._node = settings.node
         self._orders = orders
         self._supervisor = supervisor
-        self._desks = desks
         self._link = link
+        self._troubles = troubles
         self._patience = settings.heartbeat_interval
         self.subscribed = anyio.Event()
         self._free = anyio.Semaphore(HANDLERS)
@@ -118,9 +118,12 @@ class Control:
             async for agent_id, request in self._kill_requests():
                 self._supervisor.kill(agent_id, _grace(request))
         except ResponseError as error:  # the key is broken, the channel is not
-            log.warning("kill requests not read", error=str(error))
+            broken = BrokenRecordError("kills", f"{self._keys.kills} is not read, {error}")
+            self._troubles.met("kill requests not read", "sweep", broken)
+        else:
+            self._troubles.over("sweep")
         self._supervisor.wake()
-        self._desks.ring_all()
+        self._supervisor.ring_all()
 
     async def _kill_requests(self) -> AsyncIterator[tuple[str, bytes]]:
         """Those on our agents, and by the way others: whichever is less to read.
@@ -174,7 +177,7 @@ class Control:
         if channel == self._keys.wake:
             self._supervisor.wake(data.decode(errors="replace"))
         elif channel == self._keys.mail_bell(self._node):
-            self._desks.ring(data.decode(errors="replace"))
+            self._supervisor.ring(data.decode(errors="replace"))
         elif channel == self._keys.kill_bell(self._node):
             await self._free.acquire()
             handlers.start_soon(self._answer_bell, data.decode(errors="replace"))

@@ -114,7 +114,7 @@ class Desk:
         self._desks.mark(self)
 
     def _check_size(self, value: str) -> None:
-        if (size := jsons.size(value)) > self._desks.max_checkpoint:
+        if (size := jsons.size_of(value)) > self._desks.max_checkpoint:
             raise TooLargeError("checkpoint", size, self._desks.max_checkpoint)
 
     @contextmanager

@@ -254,6 +254,7 @@ class BrokenRecordError(MusterdError):
 
     def __init__(self, record_id: str, problem: str) -> None:
         self.record_id = record_id
+        self.problem = problem
         super().__init__(f"{record_id}: {problem}; nothing was written, repair or delete the key")
 
 

@@ -5,7 +5,6 @@ A worker process imports this for every attempt, so it stays small.
 
 import importlib
 import inspect
-import math
 import os
 import sys
 from collections.abc import Callable, Iterable
@@ -22,6 +21,13 @@ from musterd.jsons import Json
 AgentFunction: TypeAlias = Callable[..., Any]
 Function = TypeVar("Function", bound=AgentFunction)
 
+SHORTEST: Final = 0.001
+LONGEST: Final = 10 * 365 * 86_400.0
+"""Seconds: of a timeout at least, and of any duration at most. The scripts hold both exactly."""
+
+MOST_ATTEMPTS: Final = 10_000
+MOST_AT_ONCE: Final = 1_000_000
+
 _MARK: Final = "__musterd_agent__"
 
 
@@ -30,7 +36,7 @@ class OptionError(ValueError):
 
     def __init__(self, option: str, value: object, accepted: str) -> None:
         self.option = option
-        self.problem = f"{value!r} is not accepted; give {accepted}"
+        self.problem = f"{ids.show(value)} is not accepted; give {accepted}"
         super().__init__(f"{option}: {self.problem}")
 
 
@@ -59,15 +65,18 @@ class Options:
     def __post_init__(self) -> None:
         if not ids.is_name(str(self.name)):  # `@agent` without brackets hands in a function
             raise OptionError("name", self.name, "letters, digits, '.', '_' and '-', 120 at most")
-        if self.timeout is not None and not (_is_seconds(self.timeout) and self.timeout):
-            raise OptionError("timeout", self.timeout, "seconds, more than 0")
-        if not _is_count(self.max_attempts):
-            raise OptionError("max_attempts", self.max_attempts, "a whole number from 1")
-        if self.max_concurrent is not None and not _is_count(self.max_concurrent):
-            raise OptionError("max_concurrent", self.max_concurrent, "a whole number from 1")
+        if self.timeout is not None and not _is_seconds(self.timeout, SHORTEST):
+            accepted = f"seconds, {SHORTEST:g} to {LONGEST:.0f}"
+            raise OptionError("timeout", self.timeout, accepted)
+        if not _is_count(self.max_attempts, MOST_ATTEMPTS):
+            accepted = f"a whole number, 1 to {MOST_ATTEMPTS}"
+            raise OptionError("max_attempts", self.max_attempts, accepted)
+        if self.max_concurrent is not None and not _is_count(self.max_concurrent, MOST_AT_ONCE):
+            accepted = f"a whole number, 1 to {MOST_AT_ONCE}"
+            raise OptionError("max_concurrent", self.max_concurrent, accepted)
         for option in ("backoff", "backoff_max"):
-            if not _is_seconds(value := getattr(self, option)):
-                raise OptionError(option, value, "seconds, 0 or more")
+            if not _is_seconds(value := getattr(self, option), 0.0):
+                raise OptionError(option, value, f"seconds, 0 to {LONGEST:.0f}")
 
     def defaults(self) -> dict[str, Json]:
         """What is published about the kind, in camelCase; a value not given is absent."""
@@ -193,11 +202,11 @@ def _check_function(name: str, function: object) -> None:
         raise TypeError(f"agent {name!r}: {function!r} must take one argument, ctx") from None
 
 
-def _is_seconds(value: object) -> bool:
+def _is_seconds(value: object, least: float) -> bool:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return False
-    return 0 <= value < math.inf
+    return least <= value <= LONGEST
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+def _is_count(value: object, most: int) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most

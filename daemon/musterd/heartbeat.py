@@ -5,15 +5,13 @@ Nothing else is done in it: what takes long would let leases run out.
 """
 
 import anyio
-import structlog
 
 from musterd.errors import MusterdError, NameTakenError
 from musterd.membership import Membership
 from musterd.settings import Settings
 from musterd.store import Store
 from musterd.supervisor import Supervisor
-
-log = structlog.get_logger()
+from musterd.troubles import Troubles
 
 
 class Heartbeat:
@@ -24,15 +22,22 @@ class Heartbeat:
         store: where leases are renewed.
         membership: the daemon's own record.
         supervisor: told of leases that are lost.
+        troubles: told of what cannot be renewed.
     """
 
     def __init__(
-        self, settings: Settings, store: Store, membership: Membership, supervisor: Supervisor
+        self,
+        settings: Settings,
+        store: Store,
+        membership: Membership,
+        supervisor: Supervisor,
+        troubles: Troubles,
     ) -> None:
         self._interval = settings.heartbeat_interval
         self._store = store
         self._membership = membership
         self._supervisor = supervisor
+        self._troubles = troubles
         self._bell = anyio.Event()
 
     async def run(self) -> None:
@@ -61,7 +66,9 @@ class Heartbeat:
                 self._supervisor.lose_all()
                 raise
             except MusterdError as error:
-                log.warning("not renewed", part=renew.__name__, error=str(error))
+                self._troubles.met("not renewed", renew.__name__, error, part=renew.__name__)
+            else:
+                self._troubles.over(renew.__name__)
 
     async def _renew_leases(self) -> None:
         for agent_id in await self._store.renew(list(self._supervisor.actors)):

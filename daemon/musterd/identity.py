@@ -4,7 +4,11 @@
 """
 
 import os
+import re
 from pathlib import Path
+from typing import Final
+
+_PID: Final = re.compile(r"[0-9]{1,10}")
 
 
 def own() -> str:
@@ -17,7 +21,7 @@ def is_alive(identity: str) -> bool | None:
     parts = identity.split("/")
     if len(parts) != len(("boot", "namespace", "pid", "start")) or tuple(parts[:2]) != _machine():
         return None
-    return parts[2].isdecimal() and _start_time(int(parts[2])) == parts[3]
+    return _PID.fullmatch(parts[2]) is not None and _start_time(int(parts[2])) == parts[3]
 
 
 def _machine() -> tuple[str, str]:

@@ -9,14 +9,20 @@ from musterd.errors import MalformedError
 MAX_LENGTH: Final = 120
 """Of a task's id, a kind's and a node's name, in characters."""
 
+_SHOWN: Final = 200
+"""Characters of a refused value that its error shows."""
+
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_MOST_DIGITS: Final = 15
+"""Of an attempt: larger numbers the scripts could not hold exactly."""
+
 _ATTEMPT: Final = re.compile(r"\.[0-9]+\Z")
 _RANDOM: Final = re.compile(r"[0-9a-f]{20}")
 
 
-def is_name(text: str) -> bool:
-    """Whether a text can name a kind or a node."""
-    return len(text) <= MAX_LENGTH and _NAME.fullmatch(text) is not None
+def is_name(text: object) -> bool:
+    """Whether it is a text that can name a kind or a node."""
+    return isinstance(text, str) and len(text) <= MAX_LENGTH and bool(_NAME.fullmatch(text))
 
 
 def check_name(text: str, what: str) -> None:
@@ -27,7 +33,7 @@ def check_name(text: str, what: str) -> None:
     """
     if not is_name(text):
         raise MalformedError(
-            f"{what} {_shorten(text)!r} is not accepted: letters, digits, '.', '_' and '-' only, "
+            f"{what} {show(text)} is not accepted: letters, digits, '.', '_' and '-' only, "
             f"a letter or digit first, at most {MAX_LENGTH} characters"
         )
 
@@ -52,9 +58,9 @@ def check_agent_id(text: str) -> None:
         MalformedError: with the text and the form that is accepted.
     """
     task_id, _, attempt = text.rpartition(".")
-    if not (attempt.isascii() and attempt.isdigit()):
+    if not (attempt.isascii() and attempt.isdigit() and len(attempt) <= _MOST_DIGITS):
         raise MalformedError(
-            f"agentId {_shorten(text)!r} is not accepted: it is a taskId, a dot and a number"
+            f"agentId {show(text)} is not accepted: it is a taskId, a dot and a number"
         )
     check_task_id(task_id)
 
@@ -93,5 +99,10 @@ def _random(size: int) -> str:
     return urandom(size).hex()  # as `secrets` has it, whose import would take every command 5 ms
 
 
-def _shorten(text: str) -> str:
-    return text if len(text) <= MAX_LENGTH else text[:MAX_LENGTH] + "…"
+def show(value: object) -> str:
+    """A value from outside as a sentence quotes it: its beginning alone where it is long."""
+    try:
+        text = repr(value[: _SHOWN + 1] if isinstance(value, str) else value)
+    except ValueError:  # Python writes no number of so many digits
+        return f"a {type(value).__name__} of very many digits"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"

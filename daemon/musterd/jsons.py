@@ -36,8 +36,12 @@ def loads(data: bytes | str) -> Any:
     Raises:
         JsonError: with the first thing that is wrong.
     """
-    if len(data) > MAX_BYTES:
-        raise JsonError(f"{len(data)} bytes, at most {MAX_BYTES} are accepted")
+    try:
+        size = size_of(data)
+    except UnicodeError:
+        raise JsonError("not valid UTF-8") from None
+    if size > MAX_BYTES:
+        raise JsonError(f"{size} bytes, at most {MAX_BYTES} are accepted")
     try:
         text = data.decode() if isinstance(data, bytes) else data
         value = _DECODER.decode(text)
@@ -51,9 +55,13 @@ def loads(data: bytes | str) -> Any:
     return value
 
 
-def size(text: str) -> int:
-    """Bytes of a text in UTF-8."""
-    return len(text) if text.isascii() else len(text.encode())
+def size_of(data: bytes | str) -> int:
+    """How many bytes of UTF-8 it is.
+
+    Raises:
+        UnicodeError: it is no Unicode.
+    """
+    return len(data) if isinstance(data, bytes) or data.isascii() else len(data.encode())
 
 
 def name_place(path: Iterable[str | int]) -> str:

@@ -74,12 +74,14 @@ def read(source: str) -> Iterator[CommandKind]:
     text = _read_text(source)
     try:
         file = _File.model_validate(tomllib.loads(text))
-    except tomllib.TOMLDecodeError as error:
-        raise KindError(source, f"not TOML: {error}") from None
     except ValidationError as error:
         # A misspelt key may be the reason why another is missing.
         first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
         raise KindError(source, _locate(text, first["loc"], _say(first))) from None
+    except ValueError as error:  # also a number of too many digits, which tomllib does not wrap
+        raise KindError(source, f"not TOML: {error}") from None
+    except RecursionError:
+        raise KindError(source, "not TOML: its lists or tables are nested too deep") from None
     for name, table in file.agents.items():
         yield _kind(source, text, name, table)
 

@@ -107,7 +107,7 @@ def _message_text(message: Json) -> str:
         text = jsons.dumps(message)
     except jsons.JsonError as error:
         raise MalformedError(f"message: {error}") from None
-    if (size := jsons.size(text)) > MAX_MESSAGE:
+    if (size := jsons.size_of(text)) > MAX_MESSAGE:
         raise MalformedError(f"message: {size} bytes of JSON, at most {MAX_MESSAGE} are accepted")
     return text
 

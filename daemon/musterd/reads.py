@@ -8,6 +8,7 @@ from redis.asyncio import Redis
 
 from musterd import ids, jsons
 from musterd.errors import NotFoundError
+from musterd.hashes import Hashes
 from musterd.keys import Keys
 from musterd.records import AgentRecord, Line, NodeRecord, TaskRecord
 from musterd.states import AGENT_ENDED, TASK_LIVE, AgentState, TaskState
@@ -57,6 +58,7 @@ class Reads:
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self._redis = redis
         self._keys = keys
+        self._hashes = Hashes(redis)
 
     async def get(self, record_id: str) -> TaskRecord | AgentRecord:
         """A task's record or an agent's, as the id says.
@@ -74,10 +76,7 @@ class Reads:
     async def nodes(self) -> list[NodeRecord]:
         """The daemons that are alive, the last heard first; 1000 at most."""
         listed: Any = await self._redis.zrange(self._keys.nodes, 0, _NODES - 1, desc=True)
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for node in listed:
-                pipe.hgetall(self._keys.node(node))
-            found: list[dict[str, Any]] = await pipe.execute()
+        found = await self._hashes.all(map(self._keys.node, listed))
         return [NodeRecord.read(fields) for fields in found if fields]
 
     async def output(self, agent_id: str, after: str) -> list[Line]:
@@ -138,19 +137,11 @@ class Reads:
 
     async def outlines(self, agent_ids: Sequence[str]) -> dict[str, AgentRecord]:
         """The agents of these ids without what can be large or is a time; the gone left out."""
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for agent_id in agent_ids:
-                pipe.hmget(self._keys.agent(agent_id), _OUTLINE)
-            found = await pipe.execute()
-        fields = [dict(zip(_OUTLINE, values, strict=True)) for values in found]
-        there = [
-            {name: text for name, text in given.items() if text is not None} for given in fields
-        ]
-        return {
-            agent_id: AgentRecord.read(given)
-            for agent_id, given in zip(agent_ids, there, strict=True)
-            if given
+        found = await self._hashes.some(map(self._keys.agent, agent_ids), _OUTLINE)
+        there = {
+            agent_id: _given(values) for agent_id, values in zip(agent_ids, found, strict=True)
         }
+        return {agent_id: AgentRecord.read(given) for agent_id, given in there.items() if given}
 
     async def due_times(self, task_ids: Sequence[str]) -> dict[str, float]:
         """When those of the tasks that are scheduled are due: ms by the server's clock."""
@@ -181,6 +172,11 @@ class Reads:
             return set()
         found: Any = await self._redis.hmget(self._keys.kills, list(agent_ids))
         return {agent_id for agent_id, kill in zip(agent_ids, found, strict=True) if kill}
+
+
+def _given(values: Sequence[str | None]) -> dict[str, str]:
+    pairs = zip(_OUTLINE, values, strict=True)
+    return {name: text for name, text in pairs if text is not None}
 
 
 def _read_offer(text: str) -> dict[str, Any]:

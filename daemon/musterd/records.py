@@ -1,6 +1,7 @@
 """Tasks, agents and what is told of them, as typed values read from their hashes and events."""
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
@@ -22,9 +23,10 @@ def _json(fields: Mapping[str, str], name: str) -> Json:
 
 def _number(fields: Mapping[str, str], name: str) -> float | None:
     try:
-        return float(fields[name])
+        number = float(fields[name])
     except (KeyError, ValueError):
         return None
+    return number if math.isfinite(number) else None
 
 
 def _integer(fields: Mapping[str, str], name: str) -> int | None:

@@ -44,6 +44,7 @@ class Recovery:
         self._patience = settings.heartbeat_ttl + settings.heartbeat_interval
         self._grace = settings.kill_grace
         self._clock = clock
+        self._unsettled: set[str] = set()
         self._swept = self._awake_since = clock()
 
     async def settle_own_past(self) -> None:
@@ -87,20 +88,21 @@ class Recovery:
         settled = 0
         while agent_ids := await self._store.owned(node, PAGE):
             answers = await self._store.settle(agent_ids, node, ended=ended)
-            progress = sum(_tell(*pair, node) for pair in zip(agent_ids, answers, strict=True))
+            progress = sum(self._tell(*pair, node) for pair in zip(agent_ids, answers, strict=True))
             settled += progress
             if not progress:
                 break
         if settled:
             log.warning("agents of a dead daemon settled", of=node, agents=settled)
 
-
-def _tell(agent_id: str, answer: Ended | MusterdError, node: str) -> bool:
-    """Say what became of an agent; whether it is settled."""
-    about = {"agent_id": agent_id, "task_id": ids.task_id_of(agent_id), "of": node}
-    if not isinstance(answer, MusterdError):
-        log.info("agent settled", status=answer.agent, task=answer.task, **about)
-        return True
-    if not isinstance(answer, NotOwnerError):
-        log.warning("agent not settled", error=str(answer), **about)
-    return False
+    def _tell(self, agent_id: str, answer: Ended | MusterdError, node: str) -> bool:
+        """Say what became of an agent, once; whether it is settled."""
+        about = {"agent_id": agent_id, "task_id": ids.task_id_of(agent_id), "of": node}
+        if not isinstance(answer, MusterdError):
+            self._unsettled.discard(agent_id)
+            log.info("agent settled", status=answer.agent, task=answer.task, **about)
+            return True
+        if not isinstance(answer, NotOwnerError) and agent_id not in self._unsettled:
+            self._unsettled.add(agent_id)
+            log.warning("agent not settled", error=str(answer), **about)
+        return False

@@ -4,16 +4,14 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 import anyio
-import structlog
 
 from musterd.errors import MusterdError
 from musterd.store import Store
+from musterd.troubles import Troubles
 from musterd.valkey import FAULTS
 
 TRIMS: Final = 20
 """Calls with which one round lets go of expired index entries, at most."""
-
-log = structlog.get_logger()
 
 
 class Rounds:
@@ -22,14 +20,20 @@ class Rounds:
     Args:
         interval: seconds.
         store: where expired index entries are let go of.
+        troubles: told of duties that cannot be done.
         duties: what else is done; a fault in one leaves the others alone.
     """
 
     def __init__(
-        self, interval: float, store: Store, *duties: Callable[[], Awaitable[None]]
+        self,
+        interval: float,
+        store: Store,
+        troubles: Troubles,
+        *duties: Callable[[], Awaitable[None]],
     ) -> None:
         self._interval = interval
         self._store = store
+        self._troubles = troubles
         self._duties = (*duties, self._trim)
 
     async def run(self) -> None:
@@ -41,10 +45,13 @@ class Rounds:
 
     async def _go_through(self) -> None:
         for duty in self._duties:
+            name = duty.__qualname__
             try:
                 await duty()
             except (MusterdError, *FAULTS) as error:
-                log.warning("a recurring duty failed", part=duty.__qualname__, error=str(error))
+                self._troubles.met("a recurring duty failed", name, error, part=name)
+            else:
+                self._troubles.over(name)
 
     async def _trim(self) -> None:
         for _ in range(TRIMS):

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import anyio
 
+from musterd import ids
+
 
 def folder(state_dir: Path, epoch: str) -> Path:
     """Where the agents of one life leave theirs. It is made when the first of them starts."""
@@ -13,8 +15,11 @@ def folder(state_dir: Path, epoch: str) -> Path:
 
 
 async def clear(state_dir: Path, epochs: Iterable[str]) -> None:
-    """Remove what lives that are over have left; what cannot be removed stays."""
-    for epoch in epochs:
+    """Remove what lives that are over have left; what cannot be removed stays.
+
+    Epochs come from the server, where somebody may have written `../..`: that is none.
+    """
+    for epoch in filter(ids.is_name, epochs):
         await anyio.to_thread.run_sync(_remove, folder(state_dir, epoch))
 
 

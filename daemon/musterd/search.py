@@ -9,6 +9,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from redis.asyncio import Redis
 
+from musterd.hashes import Hashes
 from musterd.keys import Keys
 from musterd.records import AgentRecord, TaskRecord
 from musterd.states import AGENT_LIVE, TASK_LIVE, TaskState
@@ -37,6 +38,7 @@ class Search:
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self._redis = redis
         self._keys = keys
+        self._hashes = Hashes(redis)
 
     async def tasks(
         self, status: str, limit: int, *, kind: str = "", node: str = ""
@@ -51,7 +53,7 @@ class Search:
         """
 
         async def choose(page: Sequence[str]) -> list[str]:
-            outlines = await self._fields(map(self._keys.task, page), "kind", "agentId")
+            outlines = await self._hashes.some(map(self._keys.task, page), ("kind", "agentId"))
             some = {
                 task_id: agent_id
                 for task_id, (its_kind, agent_id) in zip(page, outlines, strict=True)
@@ -70,7 +72,7 @@ class Search:
         """Agents of one status, the last changed first; see `tasks`."""
 
         async def choose(page: Sequence[str]) -> list[str]:
-            outlines = await self._fields(map(self._keys.agent, page), "kind", "node")
+            outlines = await self._hashes.some(map(self._keys.agent, page), ("kind", "node"))
             return [
                 agent_id
                 for agent_id, (its_kind, its_node) in zip(page, outlines, strict=True)
@@ -125,7 +127,12 @@ class Search:
             while wanted and len(found) < limit:
                 room = limit - len(found)
                 some, wanted = wanted[:room], wanted[room:]
-                found |= await self._records(some, key_of)
+                records = await self._hashes.all(map(key_of, some))
+                found |= {
+                    record_id: fields
+                    for record_id, fields in zip(some, records, strict=True)
+                    if fields
+                }
             if len(found) >= limit:
                 break
         return list(found.values())
@@ -161,25 +168,8 @@ class Search:
     async def _on(self, node: str, agents: Mapping[str, str | None]) -> list[str]:
         """Those of the tasks whose agent, if there is one, was given to a node."""
         there = {task_id: agent_id for task_id, agent_id in agents.items() if agent_id}
-        nodes = await self._fields(map(self._keys.agent, there.values()), "node")
+        nodes = await self._hashes.some(map(self._keys.agent, there.values()), ("node",))
         return [task_id for task_id, (its,) in zip(there, nodes, strict=True) if its == node]
-
-    async def _fields(self, keys: Iterable[str], *names: str) -> list[list[str | None]]:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for key in keys:
-                pipe.hmget(key, names)
-            found: list[list[str | None]] = await pipe.execute()
-        return found
-
-    async def _records(
-        self, record_ids: Sequence[str], key_of: Callable[[str], str]
-    ) -> dict[str, dict[str, str]]:
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for record_id in record_ids:
-                pipe.hgetall(key_of(record_id))
-            found = await pipe.execute()
-        pairs = zip(record_ids, found, strict=True)
-        return {record_id: fields for record_id, fields in pairs if fields}
 
 
 async def _all(page: Sequence[str]) -> list[str]:

@@ -39,6 +39,7 @@ from musterd.stopping import Stopping
 from musterd.store import Store
 from musterd.supervisor import Supervisor
 from musterd.systemd import notify
+from musterd.troubles import Troubles
 
 AT_ONCE: Final = 1.0
 """Seconds of grace that agents have after a second signal."""
@@ -136,7 +137,8 @@ class Daemon:
         )
         notes = Notes(self._committer, settings.output_lines)
         desks = self._desks = Desks(notes, settings)
-        supervisor = self._supervisor = Supervisor(store, desks, kinds, settings, epoch)
+        troubles = Troubles()
+        supervisor = self._supervisor = Supervisor(store, desks, kinds, settings, epoch, troubles)
         self._committer.living = supervisor.living
         membership = self._membership = Membership(
             settings, epoch, store, supervisor.count, lambda: supervisor.pauses.kinds
@@ -144,12 +146,12 @@ class Daemon:
         self._recovery = Recovery(store, link, settings)
         orders = Orders(store, notes, Reads(reader, keys), supervisor, membership, self._drain)
         control = self._control = Control(
-            connections.listener, keys, settings, orders, supervisor, desks, link
+            connections.listener, keys, settings, orders, supervisor, link, troubles
         )
-        self._heartbeat = Heartbeat(settings, store, membership, supervisor)
+        self._heartbeat = Heartbeat(settings, store, membership, supervisor, troubles)
         link.on_back = self._heartbeat.hurry
         duties = (control.sweep, self._recover, self._offer, self._reap)
-        self._rounds = Rounds(settings.heartbeat_interval, store, *duties)
+        self._rounds = Rounds(settings.heartbeat_interval, store, troubles, *duties)
 
     async def run(self) -> None:
         """Start, serve, and stop in the reverse order.

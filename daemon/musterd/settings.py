@@ -9,7 +9,15 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from musterd import jsons, urls
@@ -20,6 +28,8 @@ MAX_SECONDS = 10 * 365 * 86_400
 
 LEAST_SIZE = 256
 """Bytes: less would refuse what is no trouble to anybody."""
+_SHOWN = 200
+"""Characters of a refused value that its error shows."""
 
 _PREFIX_CHARACTER = r"[A-Za-z0-9!#$%&()+,./:;<=>@^_|~-]"
 
@@ -70,6 +80,10 @@ def _state_dir() -> Path:
     home = Path(os.environ.get("XDG_STATE_HOME", ""))
     # The XDG specification has a relative path ignored.
     return _absolute((home if home.is_absolute() else Path("~/.local/state")) / "musterd")
+
+
+# Of any bytes but zero, as the names of files are.
+_PATHS = frozenset({"state_dir", "agents"})
 
 
 class Settings(BaseSettings):
@@ -144,6 +158,17 @@ class Settings(BaseSettings):
         "MUSTERD_LOG_FORMAT", "auto", "auto, json or console"
     )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _is_text(cls, value: object, field: ValidationInfo) -> object:
+        """Refuse what no system call or server takes: a zero byte, and bytes that are no UTF-8."""
+        if isinstance(value, str):
+            if "\0" in value:
+                raise ValueError("zero byte")
+            if field.field_name not in _PATHS:
+                value.encode()
+        return value
+
     @property
     def heartbeat_interval(self) -> float:
         """How often heartbeats are renewed, s."""
@@ -214,7 +239,8 @@ def _accepted(name: str) -> str:
 def _shown(name: str, value: object) -> str:
     text = value.get_secret_value() if isinstance(value, SecretStr) else str(value)
     # Any setting may hold a whole URL by mistake.
-    return "***" if name == "VALKEY_PASSWORD" else urls.redact(text)
+    shown = "***" if name == "VALKEY_PASSWORD" else urls.redact(text)
+    return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
 
 
 def notify_socket() -> str:

@@ -6,13 +6,11 @@ from typing import Final
 
 from musterd import ids, jsons
 from musterd.errors import MalformedError, TooLargeError
+from musterd.functions import LONGEST, MOST_ATTEMPTS, SHORTEST
 from musterd.jsons import Json
 from musterd.scripts import Step
 
 LOWEST_PRIORITY: Final = 9
-MOST_ATTEMPTS: Final = 10_000
-LONGEST: Final = 10 * 365 * 86_400.0
-"""Seconds that a delay or a timeout may last: ten years."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,7 +43,7 @@ class Submission:
         _check_integer("priority", self.priority, 0, LOWEST_PRIORITY)
         _check_seconds("delay", self.delay, 0.0)
         if self.timeout is not None:
-            _check_seconds("timeout", self.timeout, 0.001)
+            _check_seconds("timeout", self.timeout, SHORTEST)
         if self.max_attempts is not None:
             _check_integer("maxAttempts", self.max_attempts, 1, MOST_ATTEMPTS)
 
@@ -85,18 +83,20 @@ def _text(name: str, value: Json, most: int) -> str:
         text = jsons.dumps(value)
     except jsons.JsonError as error:
         raise MalformedError(f"{name}: {error}") from None
-    if (size := jsons.size(text)) > most:
+    if (size := jsons.size_of(text)) > most:
         raise TooLargeError(name, size, most)
     return text
 
 
 def _check_integer(name: str, value: int, least: int, most: int) -> None:
     if type(value) is not int or not least <= value <= most:
-        raise MalformedError(f"{name} {value!r} is not accepted: a whole number, {least} to {most}")
+        raise MalformedError(
+            f"{name} {ids.show(value)} is not accepted: a whole number, {least} to {most}"
+        )
 
 
 def _check_seconds(name: str, value: float, least: float) -> None:
     if not (type(value) in {int, float} and least <= value <= LONGEST):  # NaN compares false
         raise MalformedError(
-            f"{name} {value!r} is not accepted: seconds, {least:g} to {LONGEST:.0f}"
+            f"{name} {ids.show(value)} is not accepted: seconds, {least:g} to {LONGEST:.0f}"
         )

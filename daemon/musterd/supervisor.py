@@ -21,6 +21,7 @@ from musterd.pauses import Pauses
 from musterd.scripts import Step
 from musterd.settings import Settings
 from musterd.store import Store
+from musterd.troubles import Troubles
 
 SLOW_LOOK: Final = 1.0
 """Seconds after which the queues are looked at without having been told; a safety net."""
@@ -43,6 +44,7 @@ class Supervisor:
         kinds: what is offered, by name.
         settings: the daemon's name, its capacity, and the grace of its agents.
         epoch: this life of the daemon.
+        troubles: told of claims that cannot be made.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Supervisor:
         kinds: Mapping[str, Kind],
         settings: Settings,
         epoch: str,
+        troubles: Troubles,
     ) -> None:
         self.actors: dict[str, Actor] = {}
         self.pauses = Pauses(kinds)
@@ -68,7 +71,9 @@ class Supervisor:
         self._bell = anyio.Event()
         self._claims = 0
         self._missing = False
+        self._troubles = troubles
         self._skipped: set[str] = set()
+        self._unsettled: set[str] = set()
         self._closing = False
         self._claiming = anyio.CancelScope()
 
@@ -136,6 +141,14 @@ class Supervisor:
             log.info("agent is asked to stop", **_ids(actor), reason="killed", **more)
         actor.stop(Stop.KILL, grace)
 
+    def ring(self, agent_id: str) -> None:
+        """A message was sent to an agent; no agent of ours is no error."""
+        self._desks.ring(agent_id)
+
+    def ring_all(self) -> None:
+        """Messages may have been sent unheard."""
+        self._desks.ring_all()
+
     def lose(self, agent_id: str) -> None:
         """Stop an agent that belongs to another owner."""
         actor = self.actors.get(agent_id)
@@ -199,8 +212,9 @@ class Supervisor:
         except NotOwnerError:  # our record has expired; the next heartbeat sets it again
             return SLOW_LOOK
         except MusterdError as error:
-            log.warning("nothing claimed", error=str(error))
+            self._troubles.met("nothing claimed", "claim", error)
             return SLOW_LOOK
+        self._troubles.over("claim")
         self._report(claimed.broken)
         for claim in claimed.claims:
             self._spawn(agents, claim)
@@ -259,17 +273,23 @@ class Supervisor:
         """
         listed = await self._store.owned(self._node)
         for claim in await self._store.adopt(one for one in listed if one not in self.actors):
+            if claim.kind not in self._kinds:  # its record was changed by hand
+                continue
             log.warning("agent adopted, the answer to its claim was lost", agent_id=claim.agent_id)
             self._spawn(agents, claim)
         unmanned = [one for one in listed if one not in self.actors]
         epoch = self._owner.partition("/")[2]
         answers = await self._store.settle(unmanned, self._node, ended=[epoch])
         self._missing = False
+        unsettled = set()
         for agent_id, answer in zip(unmanned, answers, strict=True):
             if isinstance(answer, MusterdError):
-                log.warning("agent without an actor not settled", error=str(answer))
+                unsettled.add(agent_id)
+                if agent_id not in self._unsettled:
+                    log.warning("agent without an actor not settled", error=str(answer))
             elif answer.agent:
                 log.warning("agent without an actor settled", agent_id=agent_id)
+        self._unsettled = unsettled
 
 
 def _ids(actor: Actor) -> dict[str, str]:

@@ -4,12 +4,13 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 import anyio
 import pytest
+import structlog
 
 from musterd import __main__, ids, valkey
 from musterd.client import Client
@@ -166,3 +167,10 @@ def as_daemon(work: Callable[[Hand], Awaitable[Value]]) -> Value:
             return value
 
     return anyio.run(run)
+
+
+@pytest.fixture(autouse=True)
+def _log_as_before() -> Iterator[None]:
+    """A command that runs inside the test chooses what is logged; the next test does not."""
+    yield
+    structlog.reset_defaults()

@@ -1,5 +1,7 @@
 """`musterd events`."""
 
+import json
+
 import pytest
 
 from musterd.keys import Keys
@@ -100,3 +102,17 @@ def test_follow_prints_at_once(two: Cli, program: Program) -> None:
     out, err = process.communicate(timeout=20)
     assert "t3" in out
     assert (process.returncode, err) == (0, "")
+
+
+def test_nonsense_in_the_log_is_no_data(
+    two: Cli, program: Program, server: Server, prefix: str
+) -> None:
+    """What was skipped is told on standard error; standard output stays JSON."""
+    key = Keys(prefix).events_log
+    assert len(two("events", "--json").documents) == 2
+    with server.client() as redis:
+        redis.xadd(key, {"event": "{"})
+    process = program("events", "--json")
+    out, err = process.communicate(timeout=20)
+    assert (process.returncode, len([json.loads(line) for line in out.splitlines()])) == (0, 2)
+    assert "event skipped" in err

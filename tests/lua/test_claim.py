@@ -170,7 +170,10 @@ async def test_promoted_task_keeps_its_priority(world: World) -> None:
 @pytest.mark.parametrize("place", ["queue", "scheduled"])
 @pytest.mark.parametrize("fault", ["missing", "type", "status", "attempt"])
 async def test_bad_record_in_a_queue_is_put_aside(world: World, place: str, fault: str) -> None:
-    """It is named in the answer, taken out, told of nowhere, and holds up no other."""
+    """It is named in the answer, taken out, told of nowhere, and holds up no other.
+
+    One that is there and nonsense is looked at again in a minute, as it may be repaired.
+    """
     await world.register()
     await submit_each(world, "bad", "good")
     if place == "scheduled":
@@ -182,8 +185,33 @@ async def test_bad_record_in_a_queue_is_put_aside(world: World, place: str, faul
     assert reply[2] == ["bad"]
     assert [agent[2] for agent in reply[3]] == ["good"]
     assert await world.queue() == []
-    assert await world.redis.exists(world.keys.scheduled) == 0
+    waits = await world.redis.zrange(world.keys.scheduled, 0, -1)
+    assert waits == ([] if fault == "missing" else ["bad"])
     assert await world.told() == ["task.pending"] * 2 + ["agent.spawned", "task.assigned"]
+
+
+@pytest.mark.parametrize("fault", ["type", "status", "attempt"])
+async def test_bad_record_that_is_repaired_is_claimed(world: World, fault: str) -> None:
+    """What was accepted is not forgotten because somebody made nonsense of it for a while."""
+    await world.register()
+    await world.submit("bad")
+    kept = await world.task("bad")
+    await spoil(world, "bad", fault)
+    assert await world.claim() == []
+    await world.redis.delete(world.keys.task("bad"))
+    await world.redis.hset(world.keys.task("bad"), mapping=kept)
+    await world.redis.zadd(world.keys.scheduled, {"bad": 1})
+    assert [agent[2] for agent in await world.claim()] == ["bad"]
+
+
+async def test_adoption_passes_over_a_broken_task(world: World) -> None:
+    """It is not adopted; the others are."""
+    await world.register()
+    await submit_each(world, "bad", "good")
+    await world.claim()
+    await spoil(world, "bad", "type")
+    reply = await world.step("adopt", "bad.1", "good.1")
+    assert [agent[0] for agent in reply[1]] == ["good.1"]
 
 
 async def spoil(world: World, task_id: str, fault: str) -> None:

@@ -26,6 +26,7 @@ from musterd.settings import Settings
 from musterd.store import Store
 from musterd.submission import Submission
 from musterd.supervisor import Supervisor
+from musterd.troubles import Troubles
 
 EPOCH = "e" * 32
 
@@ -58,7 +59,10 @@ class Parts:
         self.notes = Notes(self.committer, settings.output_lines)
         self.desks = Desks(self.notes, settings)
         self.reads = Reads(redis, self.keys)
-        self.supervisor = Supervisor(self.store, self.desks, self.kinds, settings, epoch)
+        self.troubles = Troubles()
+        self.supervisor = Supervisor(
+            self.store, self.desks, self.kinds, settings, epoch, self.troubles
+        )
         self.membership = Membership(
             settings, epoch, self.store, self.supervisor.count, lambda: self.supervisor.pauses.kinds
         )

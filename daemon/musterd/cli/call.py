@@ -22,7 +22,10 @@ def call(work: Callable[["Client"], Awaitable[Value]]) -> Value:
 
     import anyio  # noqa: PLC0415 - as above
 
+    from musterd import logs  # noqa: PLC0415 - as above
     from musterd.client import Client  # noqa: PLC0415 - as above
+
+    logs.configure("warning", "console")  # what was skipped is no data
 
     async def with_client() -> Value:
         with anyio.CancelScope() as scope:

@@ -43,9 +43,11 @@ async def _watch(client: "Client") -> int:
 
     from rich.console import Console  # noqa: PLC0415 - as above
 
+    from musterd import logs  # noqa: PLC0415 - as above
     from musterd.top.app import TopApp  # noqa: PLC0415 - as above
     from musterd.top.feed import Feed  # noqa: PLC0415 - as above
 
+    logs.configure("error", "console")  # a warning would tear the screen
     feed = Feed(client)
     await feed.look()  # what cannot be reached at all is told before the screen is taken
     app = TopApp(feed, no_color=Console().no_color)

@@ -9,14 +9,23 @@
 
 local DUE_AT_ONCE, REPAIR = 256, 60 * 1000
 
+-- A waiting id without a pending record. One that holds nonsense may be repaired: it is looked at again.
+local function put_aside(id, fine, broken)
+  if fine then
+    redis.call('ZREM', SCHEDULED, id)
+  else
+    redis.call('ZADD', SCHEDULED, NOW + REPAIR, id)
+  end
+  broken[#broken + 1] = id
+end
+
 local function promote(broken)
   local due = redis.call('ZRANGEBYSCORE', SCHEDULED, '-inf', NOW, 'LIMIT', 0, DUE_AT_ONCE)
   for _, id in ipairs(due) do
     local fine, task = pcall(read_task, id)
     local is_pending = fine and task and task.status == 'pending'
     if not is_pending then
-      redis.call('ZREM', SCHEDULED, id)
-      broken[#broken + 1] = id
+      put_aside(id, fine, broken)
     elseif pcall(expect, QUEUE .. task.kind, 'zset') then
       redis.call('ZREM', SCHEDULED, id)
       enqueue(task, 0)
@@ -36,6 +45,7 @@ end
 local function describe(agent_id)
   local agent = read_agent(agent_id)
   if not agent or ended(AGENT_STEPS, agent.status) or not agent.token then return nil end
+  if not pcall(expect, TASK .. agent.task, 'hash') then return nil end
   local t = redis.call('HMGET', TASK .. agent.task, 'maxAttempts', 'timeout', 'context', 'checkpoint')
   local timeout = t[2] and string.find(t[2], '^%d+%.?%d*$') and t[2] or ''
   return {agent_id, agent.token, agent.task, agent.kind, string.format('%d', agent.attempt),
@@ -76,7 +86,7 @@ local function take(kind, most, stem, max_attempts, timeout, taken, broken)
       spawn(task, stem .. '.' .. #taken, max_attempts, timeout)
       taken[#taken + 1] = task.agent
     else
-      broken[#broken + 1] = id
+      put_aside(id, fine, broken)
     end
   end
   return #taken - before
