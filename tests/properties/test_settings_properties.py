@@ -21,6 +21,9 @@ HALF = os.fsdecode(b"\xff")
 NUMBERS = ["", "0", "-1", "1.5", "1e3", "many", "nan", "0x10", "9" * 5000, HALF]
 SECONDS = ["-1", "soon", "nan", "inf", "315360001", "1s", "9" * 5000, HALF]
 CHOICES = ["loud", "xml", "9" * 5000, HALF]
+SIZES = [
+    name for name in NAMES if name.startswith("max_") and name not in {"max_messages", "max_kinds"}
+]
 BAD: dict[str, list[str]] = {
     "host": ["a/b", "a b", "user@host", "[::1]", "a\nb", "redis://h", HALF],
     "port": [*NUMBERS[1:], "65536"],
@@ -41,6 +44,10 @@ BAD: dict[str, list[str]] = {
     "event_log_length": [*NUMBERS[1:], "1000000001"],
     "retention": ["0", *SECONDS],
     "retention_count": [*NUMBERS[1:], "1000000001"],
+    "output_lines": ["-1", "10001", *NUMBERS[3:]],
+    "max_messages": [*NUMBERS[1:], "10001"],
+    "max_kinds": [*NUMBERS[1:], "100001"],
+    **dict.fromkeys(SIZES, ["255", "1048577", *NUMBERS[1:]]),
     "log_level": [*CHOICES, "INFO ", "critical"],
     "log_format": CHOICES,
 }  # fmt: skip
