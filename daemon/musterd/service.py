@@ -29,6 +29,7 @@ from musterd.orders import Orders
 from musterd.reads import Reads
 from musterd.recovery import Recovery
 from musterd.rounds import Rounds
+from musterd.runtimes.cgroup import Cgroups
 from musterd.runtimes.coroutine import contain
 from musterd.runtimes.orphans import Orphans, become_subreaper
 from musterd.scripts import Caller
@@ -78,7 +79,10 @@ async def run(settings: Settings) -> None:
 
 async def _live(settings: Settings, stopping: Stopping) -> None:
     epoch = ids.new_epoch()
-    kinds = load_kinds(settings.agents, scratch.folder(settings.state_dir, epoch))
+    cgroups = Cgroups.detect()
+    if cgroups is not None:
+        log.info("each command gets a control group", folder=str(cgroups.folder))
+    kinds = load_kinds(settings.agents, scratch.folder(settings.state_dir, epoch), cgroups)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(scratch.clear, settings.state_dir, [epoch])
         if settings.embedded:

@@ -49,7 +49,8 @@ async def test_an_orphan_of_nobody_is_reaped(tmp_path: Path) -> None:
     await wait_until(lambda: is_zombie(stray))
     orphans = Orphans()
     assert orphans.reap() == 0, "its parent might be about to reap it"
-    assert orphans.reap() == 1
+    assert is_zombie(stray)
+    assert orphans.reap() >= 1
     assert procfs.stat(stray) is None
 
 

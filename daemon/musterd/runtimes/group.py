@@ -21,6 +21,7 @@ from structlog.typing import FilteringBoundLogger
 from musterd.procfs import Stat
 from musterd.runtimes import brand
 from musterd.runtimes.base import Context
+from musterd.runtimes.cgroup import Cgroup
 from musterd.runtimes.tree import Tree, send
 
 _SHORTEST: Final = 0.001
@@ -49,12 +50,14 @@ class ProcessGroup:
         working_directory: Path | None,
         environment: Mapping[str, str],
         streams: tuple[FileIO, FileIO, FileIO],
+        cgroup: Cgroup | None = None,
     ) -> None:
+        self._cgroup = cgroup
         mark = brand.new(environment.get("MUSTERD_OWNER", ""))
         with brand.passed_on(mark):
             # Not asyncio's subprocess: its watcher reaps a leader as soon as it ends.
             self._leader = subprocess.Popen(  # noqa: S603, no shell; the command is the operator's
-                command,
+                cgroup.enter(command) if cgroup else command,
                 cwd=working_directory,
                 env=environment,
                 stdin=streams[0],
@@ -101,7 +104,8 @@ class ProcessGroup:
         return not self._leader_ended or bool(await self._others())
 
     async def _others(self, *, hold: bool = False) -> dict[int, Stat]:
-        return await self._tree.find(leader_ended=self._leader_ended, hold=hold)
+        also = self._cgroup.pids() if self._cgroup else ()
+        return await self._tree.find(leader_ended=self._leader_ended, hold=hold, also=also)
 
     async def _ask(self) -> None:
         others = await self._others()
@@ -131,6 +135,8 @@ class ProcessGroup:
                 return
             self._signal_group(signal.SIGKILL)
             self._signal_outside(others, signal.SIGKILL)
+            if self._cgroup:
+                self._cgroup.kill()
             await self._wait(next(delays))
             if since is not None and anyio.current_time() - since >= _PATIENCE:
                 since = None

@@ -16,6 +16,7 @@ import anyio
 
 from musterd import jsons
 from musterd.runtimes.base import AgentFailed, Context, ContextRejected, encode_result
+from musterd.runtimes.cgroup import Cgroup, Cgroups
 from musterd.runtimes.group import ProcessGroup
 from musterd.runtimes.input import Input
 from musterd.runtimes.output import Output
@@ -53,6 +54,7 @@ class ProcessRuntime:
         working_directory: the daemon's unless given.
         environment: set in addition to what the daemon inherited.
         rejected_code: the exit code that means the context is not accepted, if there is one.
+        cgroups: where each agent gets a control group, if the daemon has one to itself.
     """
 
     def __init__(
@@ -63,12 +65,14 @@ class ProcessRuntime:
         working_directory: Path | None = None,
         environment: Mapping[str, str] | None = None,
         rejected_code: int | None = None,
+        cgroups: Cgroups | None = None,
     ) -> None:
         self._command = tuple(command)
         self._scratch = scratch.absolute()
         self._working_directory = working_directory
         self._environment = _inherited() | dict(environment or {})
         self._rejected_code = rejected_code
+        self._cgroups = cgroups
 
     async def run(self, context: Context) -> str | None:
         """See `Runtime.run`; on return or raise the whole session is gone."""
@@ -119,6 +123,7 @@ class ProcessRuntime:
             try:
                 self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _remove(result)  # an earlier one of the same name is not this agent's
+                cgroup = self._make_cgroup(context, ours)
                 with contextlib.ExitStack() as theirs:
                     stdin, context_pipe = _pipe(theirs, ours)
                     stdout_pipe, stdout = _pipe(ours, theirs)
@@ -128,6 +133,7 @@ class ProcessRuntime:
                         working_directory=self._working_directory,
                         environment=self._environment | _variables(context, result),
                         streams=(stdin, stdout, stderr),
+                        cgroup=cgroup,
                     )
             except (OSError, ValueError) as error:
                 raise AgentFailed(f"cannot start {self._command[0]!r}: {_say(error)}") from error
@@ -138,6 +144,27 @@ class ProcessRuntime:
                 Output(stdout_pipe, "stdout"),
                 Output(stderr_pipe, "stderr"),
             )
+
+    def _make_cgroup(self, context: Context, ours: contextlib.ExitStack) -> Cgroup | None:
+        """One that is removed at the end."""
+        if self._cgroups is None:
+            return None
+        _find_program(self._command[0], self._environment, self._working_directory)
+        cgroup = self._cgroups.create(context.agent_id)
+        ours.callback(cgroup.remove)
+        return cgroup
+
+
+def _find_program(name: str, environment: Mapping[str, str], folder: Path | None) -> None:
+    """Let a missing program be told as where no shell stands between it and us.
+
+    Raises:
+        OSError: there is none of this name, or it may not be run.
+    """
+    path = name if "/" not in name else str((folder or Path()) / name)
+    if shutil.which(path, path=environment.get("PATH", os.defpath)) is None:
+        number = errno.EACCES if "/" in name and Path(path).exists() else errno.ENOENT
+        raise OSError(number, os.strerror(number), name)
 
 
 def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[FileIO, FileIO]:

@@ -7,7 +7,7 @@ agent before. Here they are found and held; to ask, to force and to wait is the 
 
 import contextlib
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 import anyio.lowlevel
@@ -45,7 +45,9 @@ class Tree:
         """The leader is reaped."""
         leaders.discard(self._leader)
 
-    async def find(self, *, leader_ended: bool, hold: bool = False) -> dict[int, Stat]:
+    async def find(
+        self, *, leader_ended: bool, hold: bool = False, also: Collection[int] = ()
+    ) -> dict[int, Stat]:
         """Its processes that are alive, the leader apart.
 
         Once the leader has ended, none found means none left: each of them is below one that we
@@ -54,6 +56,7 @@ class Tree:
         Args:
             leader_ended: whether the leader's own children are ours by now.
             hold: stop each one before its children are looked at, so that none can fork away.
+            also: processes that are known to be the agent's from elsewhere.
         """
         while True:
             orphans = await find_orphans()
@@ -61,7 +64,8 @@ class Tree:
             roots = {pid for pid in ours if orphans[pid].stat.alive}
             for pid in ours - roots:
                 reap(pid)
-            found = await self._walk(roots if leader_ended else roots | {self._leader}, hold=hold)
+            roots.update(also if leader_ended else (self._leader, *also))
+            found = await self._walk(roots, hold=hold)
             self._seen.update((pid, stat.started) for pid, stat in found.items())
             # One that ended meanwhile may have left us children that were not looked at.
             if found or not ours or not leader_ended:
