@@ -35,6 +35,7 @@ from musterd.runtimes.orphans import Orphans, become_subreaper
 from musterd.scripts import Caller
 from musterd.server import Server
 from musterd.settings import Settings
+from musterd.stalls import Stalls
 from musterd.stopping import Stopping
 from musterd.store import Store
 from musterd.supervisor import Supervisor
@@ -129,6 +130,7 @@ class Daemon:
         self._stopping = stopping
         self._where = where
         self._orphans = Orphans()
+        self._stalls = Stalls(settings.heartbeat_interval / 2)
         link = self._link = Link(where)
         self._server = Server(redis, link, where, settings.prefix)
         call = partial(scripts.call, redis, Caller.of(settings, epoch=epoch))
@@ -187,6 +189,7 @@ class Daemon:
     async def _start(self, outer: TaskGroup) -> None:
         await self._membership.join()
         outer.start_soon(self._heartbeat.run)
+        outer.start_soon(self._stalls.run)
         await self._settle_own_past()
         await self._offer()
         outer.start_soon(self._control.run)
