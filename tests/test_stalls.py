@@ -13,6 +13,7 @@ from musterd.runtimes.base import Context
 from musterd.runtimes.coroutine import CoroutineRuntime
 from musterd.stalls import Stalls
 from tests.support.contexts import make_context
+from tests.support.fixtures import StartDaemon
 from tests.support.wait import wait_until
 
 THRESHOLD = 0.2
@@ -70,3 +71,14 @@ async def test_a_loop_that_moves_is_not_told_of(lines: list[Any]) -> None:
         await blocks(make_context(context=0.01))
         await anyio.lowlevel.checkpoint()
     assert lines == []
+
+
+async def test_a_daemon_that_was_stopped_names_nobody(start_daemon: StartDaemon) -> None:
+    """SIGSTOP holds the thread that looks on as well: that the loop stood still is all it says."""
+    daemon = await start_daemon(MUSTERD_HEARTBEAT_TTL="6")
+    daemon.stop()
+    until = time.monotonic() + 2
+    await wait_until(lambda: time.monotonic() > until)
+    daemon.cont()
+    await wait_until(lambda: "event loop was blocked" in daemon.log_text())
+    assert "event loop is blocked" not in daemon.log_text()
