@@ -1,5 +1,6 @@
 """Processes of an earlier life."""
 
+import contextlib
 import os
 import secrets
 import signal
@@ -12,6 +13,7 @@ import anyio
 import pytest
 
 from musterd.leftovers import end_leftovers
+from musterd.runtimes import brand
 from tests.support.wait import wait_until
 
 NODE = f"n{secrets.token_hex(4)}"
@@ -33,7 +35,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     def spawn(owner: str, script: str) -> subprocess.Popen[bytes]:
         environment = {**os.environ, "MUSTERD_OWNER": owner, "D": str(tmp_path)}
         command = ["bash", "-c", script]
-        process = subprocess.Popen(command, env=environment, start_new_session=True)
+        with brand.passed_on(brand.new(owner)):
+            process = subprocess.Popen(command, env=environment, start_new_session=True)
         started.append(process)
         return process
 
@@ -113,4 +116,35 @@ async def test_children_without_the_variable_are_ended_too(start: Start, tmp_pat
     await start(f"{NODE}/old", f"{child} until [ -s $D/child.pid ]; do :; done")
     assert await end_leftovers([f"{NODE}/old"], grace=5) >= 2
     pid = int((tmp_path / "child.pid").read_text())
+    await wait_until(lambda: not Path(f"/proc/{pid}").exists())
+
+
+WAYS = {
+    "setsid": "setsid",
+    "no environment": "setsid env -i",
+    "no brand": "prlimit --rttime=unlimited setsid",
+}
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+async def test_who_left_the_session_is_ended_too(way: str, start: Start, tmp_path: Path) -> None:
+    """After a double fork, in a session of its own: known by its environment or its brand."""
+    child = f"({way} bash -c 'echo $$ > \"$1\"; exec sleep 60' - $D/child.pid &)"
+    await start(f"{NODE}/old", f"{child}; until [ -s $D/child.pid ]; do :; done")
+    pid = int((tmp_path / "child.pid").read_text())
+    try:
+        assert await end_leftovers([f"{NODE}/old"], grace=5) >= 2
+        await wait_until(lambda: not Path(f"/proc/{pid}").exists())
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+
+
+async def test_descendants_without_a_tie_are_ended_too(start: Start, tmp_path: Path) -> None:
+    """Who has neither brand nor environment nor session is found below its parent."""
+    way = "prlimit --rttime=unlimited setsid --wait env -i"
+    child = f"{way} bash -c 'echo $$ > \"$1\"; exec sleep 60' - $D/child.pid &"
+    await start(f"{NODE}/old", f"{child} until [ -s $D/child.pid ]; do :; done")
+    pid = int((tmp_path / "child.pid").read_text())
+    assert await end_leftovers([f"{NODE}/old"], grace=5) >= 2
     await wait_until(lambda: not Path(f"/proc/{pid}").exists())

@@ -51,7 +51,9 @@ async def test_descendants_are_found_below_roots() -> None:
     with subprocess.Popen(["bash", "-c", script]) as top:  # noqa: ASYNC220, as above
         await wait_until(lambda: len(procfs.descendants([top.pid])) == 3)
         found = procfs.descendants([top.pid])
-        assert {top.pid} | procfs.children(top.pid) < found
+        (child,) = procfs.children(top.pid)
+        assert {top.pid, child} < found
+        assert procfs.descendants([top.pid], without=child) == {top.pid}
         assert os.getpid() not in found
         for pid in found:
             os.kill(pid, signal.SIGKILL)

@@ -5,7 +5,9 @@ import inspect
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeAlias
 
 from musterd import functions, kind_files
 from musterd.errors import KindError
@@ -13,11 +15,15 @@ from musterd.functions import AgentFunction, Options
 from musterd.jsons import Json
 from musterd.kind_files import CommandKind
 from musterd.runtimes.base import REJECTED, Runtime
+from musterd.runtimes.cgroup import Cgroups
 from musterd.runtimes.checked import CheckedRuntime
 from musterd.runtimes.coroutine import CoroutineRuntime
 from musterd.runtimes.model import find_model
 from musterd.runtimes.process import ProcessRuntime
 from musterd.schemas import why_unpublished
+
+MakeProcess: TypeAlias = Callable[..., ProcessRuntime]
+"""Makes the runtime of a command, where this daemon runs such."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,20 +47,24 @@ class Kind(Options):
         return self.defaults() | messages | schema
 
 
-def load_kinds(sources: Sequence[str], scratch: Path) -> dict[str, Kind]:
+def load_kinds(
+    sources: Sequence[str], scratch: Path, cgroups: Cgroups | None = None
+) -> dict[str, Kind]:
     """Gather the kinds of all sources, by name.
 
     Args:
         sources: each a TOML file (its name ends in `.toml`), `module` or `module:attribute`.
         scratch: a folder for the files in which processes leave their results.
+        cgroups: makes a control group for each agent that is a process.
 
     Raises:
         KindError: a source cannot be used, or two of them define the same kind.
     """
+    process = partial(ProcessRuntime, scratch=scratch, cgroups=cgroups)
     kinds: dict[str, Kind] = {}
     origins: dict[str, str] = {}
     for source in sources:
-        for kind in _load(source, scratch):
+        for kind in _load(source, process):
             if kind.name in kinds:
                 raise KindError(source, f"{kind.name} is defined already, in {origins[kind.name]}")
             kinds[kind.name] = kind
@@ -62,20 +72,19 @@ def load_kinds(sources: Sequence[str], scratch: Path) -> dict[str, Kind]:
     return kinds
 
 
-def _load(source: str, scratch: Path) -> Iterator[Kind]:
+def _load(source: str, process: MakeProcess) -> Iterator[Kind]:
     if source.endswith(".toml"):
         for kind in kind_files.read(source):
-            yield _command_kind(kind, scratch)
+            yield _command_kind(kind, process)
         return
     for options, function in functions.find(source):
-        yield _function_kind(source, options, function, scratch)
+        yield _function_kind(source, options, function, process)
 
 
-def _command_kind(kind: CommandKind, scratch: Path) -> Kind:
+def _command_kind(kind: CommandKind, process: MakeProcess) -> Kind:
     options, command, folder, environment, schema = kind
-    runtime = ProcessRuntime(
+    runtime = process(
         command,
-        scratch,
         working_directory=folder,
         environment=environment,
         messages=options.messages,
@@ -85,14 +94,15 @@ def _command_kind(kind: CommandKind, scratch: Path) -> Kind:
     return _kind(options, CheckedRuntime(runtime, schema), lambda: schema.document)
 
 
-def _function_kind(source: str, options: Options, function: AgentFunction, scratch: Path) -> Kind:
+def _function_kind(
+    source: str, options: Options, function: AgentFunction, process: MakeProcess
+) -> Kind:
     model = find_model(source, function)
     document = None if model is None else model.document
     if inspect.iscoroutinefunction(function):
         return _kind(options, CoroutineRuntime(function, model), document)
     command = (sys.executable, "-u", "-m", "musterd.runtimes.worker", source, options.name)
-    runtime = ProcessRuntime(command, scratch, rejected_code=REJECTED, messages=True)
-    return _kind(options, runtime, document)
+    return _kind(options, process(command, rejected_code=REJECTED, messages=True), document)
 
 
 def _kind(

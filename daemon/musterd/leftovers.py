@@ -1,14 +1,14 @@
 """Processes that outlived their daemon: agents of an earlier life of this node, found and ended.
 
-They are known by the exact MUSTERD_OWNER in their environment, never by a name: a daemon of the
-same name may be alive on another server. What shares a session with one of them, but has cleared
-its environment, is taken along.
+They are known by the exact MUSTERD_OWNER in their environment or by the brand of that life, never
+by a name: a daemon of the same name may be alive on another server. What descends from one of them,
+or shares a session with it, is taken along.
 """
 
 import contextlib
 import os
 import signal
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import anyio
@@ -17,6 +17,8 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from musterd import procfs
+from musterd.procfs import Stat
+from musterd.runtimes import brand
 
 _ROUNDS: Final = 5
 """Looks at most; each finds what was forked during the one before."""
@@ -40,52 +42,53 @@ async def end_leftovers(owners: Collection[str], grace: float) -> int:
     search = _Search(owners)
     ended = 0
     for _ in range(_ROUNDS):
-        pids = await anyio.to_thread.run_sync(search.find)
-        if not pids:
+        found = await anyio.to_thread.run_sync(search.find)
+        if not found:
             return ended
-        ended += await _end(search, pids, grace)
-    pids = await anyio.to_thread.run_sync(search.find)
-    if pids:
-        _log.warning("processes of an earlier life do not end", pids=sorted(pids))
+        ended += await _end(found, grace)
+    found = await anyio.to_thread.run_sync(search.find)
+    if found:
+        _log.warning("processes of an earlier life do not end", pids=sorted(found))
     return ended
 
 
 class _Search:
-    """Finds the processes of some owners."""
+    """Finds the processes of some owners; never this one, or what it has started."""
 
     def __init__(self, owners: Collection[str]) -> None:
         self._owners = {f"MUSTERD_OWNER={owner}".encode() for owner in owners}
+        self._lives = {brand.life(owner) for owner in owners}
         self._own_session = os.getsid(0)
-        self._sessions: set[int] = set()
 
-    def find(self) -> list[int]:
-        """Look at every process; those of this one's session are never among those found."""
+    def find(self) -> dict[int, Stat]:
+        """Look at every process."""
         pids = procfs.pids()
-        stats = (procfs.stat(pid) for pid in pids if self._is_owned(pid))
-        self._sessions = {stat.session for stat in stats if stat}
-        return [pid for pid in pids if self.is_leftover(pid)] if self._sessions else []
+        marked = [pid for pid in pids if self._is_marked(pid)]
+        if not marked:
+            return {}
+        tree = procfs.descendants(marked, without=os.getpid())
+        sessions = {stat.session for pid in marked if (stat := procfs.stat(pid))}
+        stats = {pid: stat for pid in {*pids, *tree} if (stat := procfs.stat(pid))}
+        return {
+            pid: stat
+            for pid, stat in stats.items()
+            if (pid in tree or stat.session in sessions)
+            and stat.alive
+            and stat.session != self._own_session
+        }
 
-    def is_leftover(self, pid: int) -> bool:
-        """Whether a process is one, as far as /proc says at this moment."""
-        stat = procfs.stat(pid)
-        if stat is None or not stat.alive or stat.session == self._own_session:
-            return False
-        return stat.session in self._sessions or self._is_owned(pid)
-
-    def _is_owned(self, pid: int) -> bool:
-        return not self._owners.isdisjoint(procfs.environment(pid))
+    def _is_marked(self, pid: int) -> bool:
+        return brand.life_of(pid) in self._lives or not self._owners.isdisjoint(
+            procfs.environment(pid)
+        )
 
 
-async def _end(search: _Search, pids: list[int], grace: float) -> int:
+async def _end(found: Mapping[int, Stat], grace: float) -> int:
     with contextlib.ExitStack() as stack:
         pidfds = set()
-        for pid in pids:
+        for pid, stat in found.items():
             with contextlib.suppress(OSError):
-                pidfd = os.pidfd_open(pid)
-                stack.callback(os.close, pidfd)
-                # Only now is the number sure to be the same process for as long as we look.
-                if search.is_leftover(pid):
-                    pidfds.add(pidfd)
+                pidfds.add(stack.enter_context(procfs.opened(pid, stat)))
         for number in (signal.SIGTERM, signal.SIGCONT):
             _signal(pidfds, number)
         left = await _wait(pidfds, grace)

@@ -1,7 +1,9 @@
 """What Linux tells about processes in /proc. It only reads; one that is gone is no error."""
 
+import contextlib
+import errno
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple
 
 _ENDED: Final = frozenset("ZXx")
@@ -63,15 +65,33 @@ def children(pid: int | None = None) -> set[int]:
     return {int(child) for text in lists for child in text.split()}
 
 
-def descendants(roots: Iterable[int]) -> set[int]:
-    """These processes, their children, and so on down."""
+def descendants(roots: Iterable[int], without: int | None = None) -> set[int]:
+    """These processes, their children, and so on down; not one process and what is below it."""
     found: set[int] = set()
-    left = set(roots)
+    left = set(roots) - {without}
     while left:
         pid = left.pop()
         found.add(pid)
-        left |= children(pid) - found
+        left |= children(pid) - found - {without}
     return found
+
+
+@contextlib.contextmanager
+def opened(pid: int, seen: Stat) -> Iterator[int]:
+    """A descriptor of a process that was seen before, through which no other can be signalled.
+
+    Raises:
+        OSError: it is gone, and its number may be another's.
+    """
+    pidfd = os.pidfd_open(pid)
+    try:
+        # Only now is the number sure to be the same process for as long as we look.
+        now = stat(pid)
+        if now is None or now.started != seen.started:
+            raise ProcessLookupError(errno.ESRCH, os.strerror(errno.ESRCH))
+        yield pidfd
+    finally:
+        os.close(pidfd)
 
 
 def _list(path: str) -> list[str]:

@@ -8,6 +8,7 @@ import os
 import resource
 from contextlib import AsyncExitStack
 from functools import partial
+from pathlib import Path
 from typing import Final
 
 import anyio
@@ -30,11 +31,13 @@ from musterd.orders import Orders
 from musterd.reads import Reads
 from musterd.recovery import Recovery
 from musterd.rounds import Rounds
+from musterd.runtimes.cgroup import Cgroups
 from musterd.runtimes.coroutine import contain
 from musterd.runtimes.orphans import Orphans, become_subreaper
 from musterd.scripts import Caller
 from musterd.server import Server
 from musterd.settings import Settings
+from musterd.stalls import Stalls
 from musterd.stopping import Stopping
 from musterd.store import Store
 from musterd.supervisor import Supervisor
@@ -80,13 +83,10 @@ async def run(settings: Settings) -> None:
 
 async def _live(settings: Settings, stopping: Stopping) -> None:
     epoch = ids.new_epoch()
-    kinds = load_kinds(settings.agents, scratch.folder(settings.state_dir, epoch))
-    if len(kinds) > settings.max_kinds:
-        accepted = f"at least {len(kinds)}: MUSTERD_AGENTS names so many kinds"
-        raise SettingError("MUSTERD_MAX_KINDS", str(settings.max_kinds), accepted)
-    for kind in kinds.values():
-        if kind.unpublished is not None:
-            log.warning("schema not published", kind=kind.name, why=kind.unpublished)
+    cgroups = Cgroups.detect()
+    if cgroups is not None:
+        log.info("each command gets a control group", folder=str(cgroups.folder))
+    kinds = _load_kinds(settings, scratch.folder(settings.state_dir, epoch), cgroups)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(scratch.clear, settings.state_dir, [epoch])
         if settings.embedded:
@@ -98,6 +98,17 @@ async def _live(settings: Settings, stopping: Stopping) -> None:
             url, where = valkey.locate(settings)
         connections = await stack.enter_async_context(opened(url, where))
         await Daemon(settings, epoch, kinds, stopping, connections).run()
+
+
+def _load_kinds(settings: Settings, folder: Path, cgroups: Cgroups | None) -> dict[str, Kind]:
+    kinds = load_kinds(settings.agents, folder, cgroups)
+    if len(kinds) > settings.max_kinds:
+        accepted = f"at least {len(kinds)}: MUSTERD_AGENTS names so many kinds"
+        raise SettingError("MUSTERD_MAX_KINDS", str(settings.max_kinds), accepted)
+    for kind in kinds.values():
+        if kind.unpublished is not None:
+            log.warning("schema not published", kind=kind.name, why=kind.unpublished)
+    return kinds
 
 
 class Daemon:
@@ -125,6 +136,7 @@ class Daemon:
         self._kinds = kinds
         self._stopping = stopping
         self._orphans = Orphans()
+        self._stalls = Stalls(settings.heartbeat_interval / 2)
         link, reader = connections.link, connections.reader
         self._link = link
         self._server = Server(reader, link, settings)
@@ -198,6 +210,7 @@ class Daemon:
     async def _start(self, outer: TaskGroup) -> None:
         await self._membership.join()
         outer.start_soon(self._heartbeat.run)
+        outer.start_soon(self._stalls.run)
         await self._settle_own_past()
         await self._offer()
         outer.start_soon(self._control.run)

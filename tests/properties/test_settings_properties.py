@@ -47,7 +47,7 @@ BAD: dict[str, list[str]] = {
     "output_lines": ["-1", "10001", *NUMBERS[3:]],
     "max_messages": [*NUMBERS[1:], "10001"],
     "max_kinds": [*NUMBERS[1:], "100001"],
-    **dict.fromkeys(SIZES, ["255", "1048577", *NUMBERS[1:]]),
+    **{name: ["255", "1048577", *NUMBERS[1:]] for name in SIZES},
     "log_level": [*CHOICES, "INFO ", "critical"],
     "log_format": CHOICES,
 }  # fmt: skip

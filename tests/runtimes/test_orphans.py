@@ -39,18 +39,18 @@ def start_child() -> subprocess.Popen[bytes]:
     return subprocess.Popen(["sh", "-c", "exit 7"])
 
 
-async def test_an_orphan_of_another_group_is_reaped(tmp_path: Path) -> None:
-    """A process that left its agent's group and ended does not stay a zombie."""
+async def test_an_orphan_of_nobody_is_reaped(tmp_path: Path) -> None:
+    """A process that no agent has started, and whose parent ended, does not stay a zombie."""
     told = tmp_path / "stray"
-    runtime = ProcessRuntime(
-        [sys.executable, "-c", LEAVE_GROUP], tmp_path, environment={"STRAY": str(told)}
-    )
-    await runtime.run(make_context())
+    command = [sys.executable, "-c", LEAVE_GROUP]
+    with subprocess.Popen(command, env={"STRAY": str(told)}):  # noqa: ASYNC220, waited for here
+        pass
     stray = int(told.read_text())
     await wait_until(lambda: is_zombie(stray))
     orphans = Orphans()
     assert orphans.reap() == 0, "its parent might be about to reap it"
-    assert orphans.reap() == 1
+    assert is_zombie(stray)
+    assert orphans.reap() >= 1
     assert procfs.stat(stray) is None
 
 

@@ -8,6 +8,7 @@ import asyncio
 import math
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import ContextVar
+from types import FrameType
 from typing import Any, Final
 
 import anyio
@@ -109,6 +110,14 @@ class CoroutineRuntime:
             KEEP.reset(kept)
             _in_agent.reset(inside)
         return encode_result(result)
+
+
+def context_of(frame: FrameType) -> Context | None:
+    """The agent whose `CoroutineRuntime.run` this frame is; None if it is another one."""
+    if frame.f_code is not CoroutineRuntime.run.__code__:
+        return None
+    context = frame.f_locals.get("context")
+    return context if isinstance(context, Context) else None
 
 
 def _failed(error: BaseException) -> AgentFailed:

@@ -1,14 +1,15 @@
-"""A process group and the session around it: started, signalled, and known to be gone.
+"""A process group and the tree that grows from it: started, signalled, and known to be gone.
 
-The leader is not reaped before the last member has ended. As a zombie it keeps the number of the
-group and the session, so that no signal can reach a stranger who was given the same number.
+The leader is not reaped before the last process of the tree has ended. As a zombie it keeps the
+number of the group and the session, so that no signal can reach a stranger who was given the same
+number.
 """
 
 import contextlib
 import os
 import signal
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from io import FileIO
 from pathlib import Path
 from typing import Final
@@ -17,8 +18,11 @@ import anyio
 import structlog
 from structlog.typing import FilteringBoundLogger
 
+from musterd.procfs import Stat
+from musterd.runtimes import brand
 from musterd.runtimes.base import Context
-from musterd.runtimes.session import Session
+from musterd.runtimes.cgroup import Cgroup
+from musterd.runtimes.tree import Tree, send
 
 _SHORTEST: Final = 0.001
 _LONGEST: Final = 0.05
@@ -46,17 +50,21 @@ class ProcessGroup:
         working_directory: Path | None,
         environment: Mapping[str, str],
         streams: tuple[FileIO, FileIO, FileIO],
+        cgroup: Cgroup | None = None,
     ) -> None:
-        # Not asyncio's subprocess: its watcher reaps a leader as soon as it ends.
-        self._leader = subprocess.Popen(  # noqa: S603, no shell; the command is the operator's
-            command,
-            cwd=working_directory,
-            env=environment,
-            stdin=streams[0],
-            stdout=streams[1],
-            stderr=streams[2],
-            start_new_session=True,
-        )
+        self._cgroup = cgroup
+        mark = brand.new(environment.get("MUSTERD_OWNER", ""))
+        with brand.passed_on(mark):
+            # Not asyncio's subprocess: its watcher reaps a leader as soon as it ends.
+            self._leader = subprocess.Popen(  # noqa: S603, no shell; the command is the operator's
+                cgroup.enter(command) if cgroup else command,
+                cwd=working_directory,
+                env=environment,
+                stdin=streams[0],
+                stdout=streams[1],
+                stderr=streams[2],
+                start_new_session=True,
+            )
         self._number = self._leader.pid
         try:
             self._pidfd = os.pidfd_open(self._number)
@@ -65,7 +73,7 @@ class ProcessGroup:
             self._leader.wait()
             raise
         self._leader_ended = False
-        self._session = Session(self._number)
+        self._tree = Tree(self._number, mark, environment)
 
     async def wait_leader(self) -> None:
         """Return when the first process has ended; others may be left."""
@@ -83,20 +91,21 @@ class ProcessGroup:
         """
         if await self._is_alive():
             await self._ask()
-            await self._wait_grace(context)
-            await self._force()
+            if not await self._ends_within_grace(context):
+                await self._force()
         # Where orphans are not adopted by this process, they can only be reached like this.
         self._signal_group(signal.SIGKILL)
         os.close(self._pidfd)
         exit_code = self._leader.wait()
-        self._session.close()
+        self._tree.close()
         return exit_code
 
     async def _is_alive(self) -> bool:
         return not self._leader_ended or bool(await self._others())
 
-    async def _others(self) -> set[int]:
-        return await self._session.find(leader_ended=self._leader_ended)
+    async def _others(self, *, hold: bool = False) -> dict[int, Stat]:
+        also = self._cgroup.pids() if self._cgroup else ()
+        return await self._tree.find(leader_ended=self._leader_ended, hold=hold, also=also)
 
     async def _ask(self) -> None:
         others = await self._others()
@@ -105,30 +114,36 @@ class ProcessGroup:
             self._signal_group(number)
             self._signal_outside(others, number)
 
-    async def _wait_grace(self, context: Context) -> None:
+    async def _ends_within_grace(self, context: Context) -> bool:
         asked = anyio.current_time()
         delays = _delays()
         while await self._is_alive():
             left = asked + context.grace - anyio.current_time()
             if left <= 0:
-                return
+                return False
             await self._wait(min(left, next(delays) if self._leader_ended else _GRACE_CHECK))
+        return True
 
     async def _force(self) -> None:
         """SIGKILL, again and again: whoever was just being forked is met the next time."""
         since: float | None = anyio.current_time()
         delays = _delays()
-        while await self._is_alive():
+        while True:
+            self._signal_group(signal.SIGSTOP)
+            others = await self._others(hold=True)
+            if self._leader_ended and not others:
+                return
             self._signal_group(signal.SIGKILL)
-            others = await self._others()
             self._signal_outside(others, signal.SIGKILL)
+            if self._cgroup:
+                self._cgroup.kill()
             await self._wait(next(delays))
             if since is not None and anyio.current_time() - since >= _PATIENCE:
                 since = None
                 _log.warning("processes do not end after SIGKILL", pids=self._left(others))
 
-    def _left(self, others: set[int]) -> list[int]:
-        return sorted(others if self._leader_ended else others | {self._number})
+    def _left(self, others: Mapping[int, Stat]) -> list[int]:
+        return sorted(others if self._leader_ended else {*others, self._number})
 
     async def _wait(self, seconds: float) -> None:
         """Wait so long, or until the leader ends."""
@@ -143,22 +158,11 @@ class ProcessGroup:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self._number, number)
 
-    def _signal_outside(self, members: Iterable[int], number: signal.Signals) -> None:
-        """Signal members of the session that are in other groups than the leader's."""
-        for pid in members:
-            with contextlib.suppress(OSError), _opened(pid) as pidfd:
-                # Only now is the number sure to be the same process for as long as we look.
-                if self._session.holds(pid) and os.getpgid(pid) != self._number:
-                    signal.pidfd_send_signal(pidfd, number)
-
-
-@contextlib.contextmanager
-def _opened(pid: int) -> Iterator[int]:
-    pidfd = os.pidfd_open(pid)
-    try:
-        yield pidfd
-    finally:
-        os.close(pidfd)
+    def _signal_outside(self, members: Mapping[int, Stat], number: signal.Signals) -> None:
+        """Signal those of the tree that are in other groups than the leader's."""
+        for pid, stat in members.items():
+            if stat.group != self._number:
+                send(number, pid, stat)
 
 
 def _delays() -> Iterator[float]:

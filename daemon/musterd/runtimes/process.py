@@ -1,7 +1,9 @@
-"""Agents that are commands. Each runs in a session of its own, which ends with it, wholly."""
+"""Agents that are commands. Each is the root of a tree of processes, which ends with it, wholly."""
 
 import contextlib
+import errno
 import os
+import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ import anyio
 
 from musterd import jsons
 from musterd.runtimes.base import AgentFailed, Context, ContextRejected
+from musterd.runtimes.cgroup import Cgroup, Cgroups
 from musterd.runtimes.exchange import Exchange, say
 from musterd.runtimes.group import ProcessGroup
 from musterd.runtimes.input import Input
@@ -52,6 +55,7 @@ class ProcessRuntime:
         environment: set in addition to what the daemon inherited.
         rejected_code: the exit code that means the context is not accepted, if there is one.
         messages: whether standard input stays open for the messages that are sent to the agent.
+        cgroups: where each agent gets a control group, if the daemon has one to itself.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class ProcessRuntime:
         environment: Mapping[str, str] | None = None,
         rejected_code: int | None = None,
         messages: bool = False,
+        cgroups: Cgroups | None = None,
     ) -> None:
         self._command = tuple(command)
         self._scratch = scratch.absolute()
@@ -70,9 +75,10 @@ class ProcessRuntime:
         self._environment = _inherited() | dict(environment or {})
         self._rejected_code = rejected_code
         self._messages = messages
+        self._cgroups = cgroups
 
     async def run(self, context: Context) -> str | None:
-        """See `Runtime.run`; on return or raise the whole session is gone."""
+        """See `Runtime.run`; on return or raise the whole tree of processes is gone."""
         ending = _Ending()
         try:
             exchange = Exchange(self._scratch, context)
@@ -123,6 +129,7 @@ class ProcessRuntime:
         """Start it, and close our ends of its pipes at the end."""
         with contextlib.ExitStack() as ours:
             try:
+                cgroup = self._make_cgroup(context, ours)
                 with contextlib.ExitStack() as theirs:
                     stdin, context_pipe = _pipe(theirs, ours)
                     stdout_pipe, stdout = _pipe(ours, theirs)
@@ -132,6 +139,7 @@ class ProcessRuntime:
                         working_directory=self._working_directory,
                         environment=self._environment | _variables(context) | exchange.variables(),
                         streams=(stdin, stdout, stderr),
+                        cgroup=cgroup,
                     )
             except (OSError, ValueError) as error:
                 raise AgentFailed(f"cannot start {self._command[0]!r}: {say(error)}") from error
@@ -142,6 +150,27 @@ class ProcessRuntime:
                 Output(stdout_pipe, "stdout", context.desk.output),
                 Output(stderr_pipe, "stderr", context.desk.output),
             )
+
+    def _make_cgroup(self, context: Context, ours: contextlib.ExitStack) -> Cgroup | None:
+        """One that is removed at the end."""
+        if self._cgroups is None:
+            return None
+        _find_program(self._command[0], self._environment, self._working_directory)
+        cgroup = self._cgroups.create(context.agent_id)
+        ours.callback(cgroup.remove)
+        return cgroup
+
+
+def _find_program(name: str, environment: Mapping[str, str], folder: Path | None) -> None:
+    """Let a missing program be told as where no shell stands between it and us.
+
+    Raises:
+        OSError: there is none of this name, or it may not be run.
+    """
+    path = name if "/" not in name else str((folder or Path()) / name)
+    if shutil.which(path, path=environment.get("PATH", os.defpath)) is None:
+        number = errno.EACCES if "/" in name and Path(path).exists() else errno.ENOENT
+        raise OSError(number, os.strerror(number), name)
 
 
 def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[FileIO, FileIO]:
