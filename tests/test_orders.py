@@ -48,7 +48,7 @@ async def commander(settings: LoadSettings) -> AsyncIterator[Commander]:
     async with open_parts(settings(), make_kind(forever, "hold")) as parts, claiming(parts):
         await parts.store.offer({"hold": {"messages": 2}}, most=10)
         commander = Commander(parts)
-        async with commander.orders.taking_spawns():
+        async with commander.orders.holding():
             yield commander
 
 
