@@ -1,9 +1,17 @@
 """What steps take and what they answer, typed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
+from musterd.errors import MusterdError
 from musterd.states import Reason
+
+Look: TypeAlias = Callable[[], None]
+"""Looks whether an agent has left something new."""
+
+Answer: TypeAlias = Callable[[MusterdError | None], None]
+"""Is told that a checkpoint is kept, or why it is not."""
 
 
 @dataclass(frozen=True, slots=True)
