@@ -10,7 +10,6 @@ from typing import Any
 import anyio
 import pytest
 
-from musterd.jsons import Json
 from musterd.runtimes.input import Input
 from tests.support.contexts import PaperMessages
 
@@ -48,7 +47,7 @@ def test_context_alone_ends_the_input(pipe: tuple[FileIO, FileIO]) -> None:
 async def test_messages_follow_a_line_each(pipe: tuple[FileIO, FileIO]) -> None:
     """After the context, in their order, without an end; line breaks stay inside of JSON."""
     reading, writing = pipe
-    messages: tuple[Json, ...] = (1, None, "two\nlines", {"é": []})
+    messages: tuple[Any, ...] = (1, None, "two\nlines", {"é": []})
     stdin = Input(writing, "null", PaperMessages(messages))
     assert not stdin.offer()
     expected = "".join(
