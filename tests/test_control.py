@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from musterd import valkey
 from musterd.control import Control, _grace
 from musterd.moves import KillOrder
-from musterd.orders import SPAWNS, Orders
+from musterd.orders import HELD, Orders
 from musterd.runtimes.base import Context
 from tests.service.parts import Parts, claiming, make_kind, open_parts
 from tests.service.scene import next_reply
@@ -151,15 +151,15 @@ async def test_spawns_that_wait_deafen_nobody(
         asking(parts) as ask,
     ):
         await parts.redis.config_set("maxmemory", 1)
-        refused = await ask(*map(spawn, range(SPAWNS + 100)), count=100)
+        refused = await ask(*map(spawn, range(HELD + 100)), count=100)
         assert all("give it again later" in reply["error"]["message"] for reply in refused)
         (reply,) = await ask({"command": "ping", "id": "p"}, count=1)
         assert (reply["id"], reply["ok"]) == ("p", True)
         await parts.redis.publish(parts.keys.control, '{"command":"pause"}')
         await wait_until(lambda: parts.supervisor.pauses.everything)
         await parts.redis.config_set("maxmemory", 0)
-        made = {reply["id"] for reply in await ask(count=SPAWNS) if reply["ok"]}
-        assert made == set(range(SPAWNS + 100)) - {reply["id"] for reply in refused}
+        made = {reply["id"] for reply in await ask(count=HELD) if reply["ok"]}
+        assert made == set(range(HELD + 100)) - {reply["id"] for reply in refused}
         assert (await ask(spawn(1000), count=1))[0]["ok"]
 
 
@@ -173,7 +173,7 @@ async def test_command_is_answered_in_time(
     A spawn keeps its place until then.
     """
     monkeypatch.setattr("musterd.orders.ANSWER_TIMEOUT", 0.3)
-    monkeypatch.setattr("musterd.orders.SPAWNS", 1)
+    monkeypatch.setattr("musterd.orders.HELD", 1)
     near = settings(url=own_server().url)
     async with (
         open_parts(near, make_kind(nothing)) as parts,
@@ -188,7 +188,7 @@ async def test_command_is_answered_in_time(
             assert reply["error"]["code"] == "failed"
             assert "no answer within 0.3 s; it may have been" in reply["error"]["message"]
         (reply,) = await ask(spawn(2), count=1)
-        assert "1 spawns wait" in reply["error"]["message"]
+        assert "1 spawns and messages wait" in reply["error"]["message"]
         await parts.redis.config_set("maxmemory", 0)
         await wait_until(lambda: parts.is_status("t1", "pending"))
         await wait_until(lambda: parts.redis.hexists(parts.keys.kills, live))

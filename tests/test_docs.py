@@ -17,7 +17,7 @@ from musterd.commands import COMMANDS
 from musterd.errors import MusterdError
 from musterd.keys import Keys
 from musterd.moves import KillOutcome
-from musterd.records import AgentRecord, Event, NodeRecord, TaskRecord
+from musterd.records import AgentRecord, Event, Line, NodeRecord, TaskRecord
 from musterd.settings import Settings
 from musterd.states import AgentState, Reason, TaskState
 from musterd.submission import Submission
@@ -33,6 +33,8 @@ GIVEN_TO_AGENTS = {
     "MUSTERD_ATTEMPT",
     "MUSTERD_OWNER",
     "MUSTERD_RESULT",
+    "MUSTERD_PROGRESS",
+    "MUSTERD_CHECKPOINT",
 }
 SOURCES = ("daemon/musterd", "daemon/musterd/lua", "tests", "docs", "systemd", ".")
 LOGGERS = {"log", "_log", "structlog.get_logger()", "self._troubles"}
@@ -164,7 +166,7 @@ def test_client_errors_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "kind", [Submission, TaskRecord, AgentRecord, NodeRecord, Event, KillOutcome]
+    "kind", [Submission, TaskRecord, AgentRecord, Line, NodeRecord, Event, KillOutcome]
 )
 def test_client_values_are_told(kind: type) -> None:
     """Each field of what the client takes and returns is named."""

@@ -10,7 +10,9 @@ import pytest
 from musterd.commands import parse
 from musterd.errors import (
     AlreadyTerminalError,
+    DeafError,
     ExistsError,
+    MailboxFullError,
     NotFoundError,
     NotOfferedError,
     RejectedContextError,
@@ -55,7 +57,7 @@ async def commander(settings: LoadSettings) -> AsyncIterator[Commander]:
     async with open_parts(settings(), make_kind(forever, "hold")) as parts, claiming(parts):
         await parts.store.offer({"hold": {"messages": 2}}, most=10)
         commander = Commander(parts)
-        async with commander.orders.taking_spawns():
+        async with commander.orders.holding():
             yield commander
 
 
@@ -159,3 +161,35 @@ async def test_status_describes_the_daemon(commander: Commander) -> None:
     status = await commander.do("status")
     assert (status["agents"], status["kinds"]) == (1, {"hold": 1})
     assert f"{status['node']}/{status['epoch']}" == commander.parts.owner
+
+
+async def test_message_of_an_agent_here_is_kept(commander: Commander) -> None:
+    """Its own daemon answers; what the agent's kind refuses, the sender is told."""
+    agent_id = await start(commander, "t")
+    for message in ({"a": 1}, None):
+        assert await commander.do("message", agentId=agent_id, message=message) == {
+            "agentId": agent_id
+        }
+    claim = commander.parts.supervisor.actors[agent_id].claim
+    kept = await commander.parts.notes.receive(agent_id, claim.token, "")
+    assert [message.text for message in kept] == ['{"a":1}', "null"]
+    with pytest.raises(MailboxFullError):
+        await commander.do("message", agentId=agent_id, message=3)
+    await commander.parts.redis.hdel(commander.parts.keys.kinds, "hold")
+    with pytest.raises(DeafError):
+        await commander.do("message", agentId=agent_id, message=3)
+
+
+async def test_message_of_an_agent_elsewhere_is_anothers(commander: Commander) -> None:
+    """Nothing is sent and nothing answered; unless there is no such agent, or it has ended."""
+    agent_id = await start(commander, "t")
+    actor = commander.parts.supervisor.actors.pop(agent_id)
+    assert await commander.do("message", agentId=agent_id, message=1) == {}
+    assert not await commander.parts.redis.exists(commander.parts.keys.messages(agent_id))
+    commander.parts.supervisor.actors[agent_id] = actor
+    await commander.do("kill", agentId=agent_id)
+    await wait_until(lambda: agent_id not in commander.parts.supervisor.actors)
+    with pytest.raises(AlreadyTerminalError):
+        await commander.do("message", agentId=agent_id, message=1)
+    with pytest.raises(NotFoundError):
+        await commander.do("message", agentId="strange.1", message=1)

@@ -28,7 +28,7 @@ from musterd.troubles import Troubles
 from musterd.valkey import ANSWER_TIMEOUT, FAULTS
 
 HANDLERS: Final = 256
-"""Commands carried out at once, more than SPAWNS; further ones wait in the socket."""
+"""Commands carried out at once, more than HELD; further ones wait in the socket."""
 
 PAGE: Final = 500
 """Kill requests asked for in one call, so that it keeps nobody else waiting."""
@@ -83,7 +83,7 @@ class Control:
 
     async def run(self) -> None:
         """Listen until stopped. `subscribed` is set with the first confirmed subscription."""
-        async with self._orders.taking_spawns(), anyio.create_task_group() as handlers:
+        async with self._orders.holding(), anyio.create_task_group() as handlers:
             with self._hearing:
                 await self._stay_subscribed(handlers)
         self._ended.set()

@@ -5,7 +5,7 @@ output the lines that are kept.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
@@ -15,7 +15,7 @@ import structlog
 from musterd import ids, jsons
 from musterd.errors import MusterdError, NotOwnerError, TooLargeError
 from musterd.mailbox import Mailbox
-from musterd.moves import Claim, Lines, Note, Progress
+from musterd.moves import Answer, Claim, Lines, Look, Note, Progress
 
 if TYPE_CHECKING:
     from musterd.desks import Desks
@@ -40,9 +40,10 @@ class Desk:
 
     __slots__ = (
         "_agent_id",
+        "_answer",
+        "_awaited",
         "_checkpoint",
         "_desks",
-        "_kept",
         "_lines",
         "_mailbox",
         "_numbered",
@@ -59,12 +60,13 @@ class Desk:
         self._token = claim.token
         self._progress: Progress | None = None
         self._progress_due = 0.0
-        self._checkpoint: tuple[str, Callable[[], None]] | None = None
-        self._kept: Callable[[], None] | None = None
+        self._checkpoint: tuple[str, Answer] | None = None
+        self._answer: Answer | None = None
         self._lines: deque[tuple[str, str]] | None = None
         self._numbered = 0
         self._mailbox: Mailbox | None = None
         self._written: anyio.Event | None = None
+        self._awaited: anyio.Event | None = None
         self._warned = False
 
     @property
@@ -79,7 +81,7 @@ class Desk:
         before = self._progress or Progress(None, None)
         self._progress = Progress(
             before.fraction if fraction is None else fraction,
-            before.note if note is None else note[:NOTE],
+            before.note if note is None else _writable(note[:NOTE]),
         )
         self._desks.mark(self)
 
@@ -89,7 +91,7 @@ class Desk:
             return
         if self._lines is None:
             self._lines = deque(maxlen=self._desks.lines_kept)
-        self._lines.append((stream, line[:LINE]))
+        self._lines.append((stream, _writable(line[:LINE])))
         self._numbered += 1
         self._desks.mark(self)
 
@@ -103,14 +105,16 @@ class Desk:
         self._check_size(value)
         await self._desks.notes.checkpoint(self._agent_id, self._token, value)
 
-    def checkpoint_soon(self, value: str, kept: Callable[[], None]) -> None:
-        """Keep a value, JSON; `kept` is called once the server has it.
+    def checkpoint_soon(self, value: str, answer: Answer) -> None:
+        """Keep a value, JSON; `answer` is called once the server has it, or has refused it.
+
+        One that is followed by another before it was written is skipped, and not answered.
 
         Raises:
             TooLargeError: it is larger than the setting allows.
         """
         self._check_size(value)
-        self._checkpoint = (value, kept)
+        self._checkpoint = (value, answer)
         self._desks.mark(self)
 
     def _check_size(self, value: str) -> None:
@@ -118,7 +122,7 @@ class Desk:
             raise TooLargeError("checkpoint", size, self._desks.max_checkpoint)
 
     @contextmanager
-    def watched(self, look: Callable[[], None]) -> Iterator[None]:
+    def watched(self, look: Look) -> Iterator[None]:
         """Have `look` called again and again within the block."""
         self._desks.looks.add(look)
         self._desks.rouse()
@@ -145,11 +149,13 @@ class Desk:
         progress = self._progress if now >= self._progress_due else None
         if progress is not None:
             self._progress, self._progress_due = None, now + PROGRESS_EVERY
-        checkpoint, self._kept = self._checkpoint or (None, None)
+        checkpoint, self._answer = self._checkpoint or (None, None)
         self._checkpoint = None
         lines, self._lines = self._lines, None
         output = Lines(self._numbered - len(lines) + 1, lines) if lines else None
+        self._awaited = self._written
         if progress is None and checkpoint is None and output is None:
+            self._end_flush()
             return None
         return Note(self._agent_id, self._token, progress, checkpoint, output)
 
@@ -157,14 +163,27 @@ class Desk:
         """Whether something is left to be taken."""
         return self._progress is not None or self._checkpoint is not None or bool(self._lines)
 
-    def settle(self, problem: MusterdError | None) -> None:
-        """What was taken is written, or was refused."""
-        if problem is None and self._kept is not None:
-            self._kept()
+    def settle(self, problems: Mapping[str, MusterdError]) -> None:
+        """What was taken is written, but for what was refused, by the name of its step."""
+        if self._answer is not None:
+            self._answer(problems.get("checkpoint"))
+        for problem in problems.values():
+            self._warn(problem)
+        self._end_flush()
+
+    def _warn(self, problem: MusterdError) -> None:
         # Where it is no longer ours, the lease is lost and says so.
-        if problem is not None and not self._warned and not isinstance(problem, NotOwnerError):
+        if not self._warned and not isinstance(problem, NotOwnerError):
             self._warned = True
             about = {"task_id": ids.task_id_of(self._agent_id), "agent_id": self._agent_id}
             log.warning("report not written", error=str(problem), **about)
-        if self._written is not None and not self.holds_more():
-            self._written.set()
+
+    def _end_flush(self) -> None:
+        """A task that an agent left behind may tell more for ever; that is not waited for."""
+        if self._awaited is not None:
+            self._awaited.set()
+
+
+def _writable(text: str) -> str:
+    """Without halves of surrogate pairs, which UTF-8 does not know."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()

@@ -1,14 +1,13 @@
 """The desks of all agents of a daemon: what they tell is written together, a few times a second."""
 
 import math
-from collections.abc import Callable
-from typing import Final, TypeAlias
+from typing import Final
 
 import anyio
 
 from musterd.desk import Desk
 from musterd.mailbox import Mailbox
-from musterd.moves import Claim, Note
+from musterd.moves import Claim, Look, Note
 from musterd.notes import Notes
 from musterd.settings import Settings
 
@@ -17,8 +16,6 @@ GATHER: Final = 0.1
 
 LOOK: Final = 0.25
 """Seconds between two looks at what commands leave in files."""
-
-Look: TypeAlias = Callable[[], None]
 
 
 class Desks:
@@ -37,6 +34,7 @@ class Desks:
         self.writing: dict[Desk, Note] = {}
         self.looks: set[Look] = set()
         self.mailboxes: dict[str, Mailbox] = {}
+        self._look_due = 0.0
         self._bell = anyio.Event()
         self._urgent = anyio.Event()
 
@@ -77,10 +75,17 @@ class Desks:
         """Write what is told until cancelled."""
         while True:
             self._bell, self._urgent = anyio.Event(), anyio.Event()
-            for look in list(self.looks):
-                look()
+            self._look()
             await self._write()
             await self._rest()
+
+    def _look(self) -> None:
+        """Not with each round: for a thousand agents this takes some milliseconds."""
+        now = anyio.current_time()
+        if now >= self._look_due:
+            self._look_due = now + LOOK
+            for look in list(self.looks):
+                look()
 
     async def _write(self) -> None:
         now = anyio.current_time()
@@ -94,8 +99,8 @@ class Desks:
         if self.writing:
             problems = await self.notes.write(list(self.writing.values()))
             written, self.writing = self.writing, {}
-            for desk, problem in zip(written, problems, strict=True):
-                desk.settle(problem)
+            for desk, of_desk in zip(written, problems, strict=True):
+                desk.settle(of_desk)
 
     async def _rest(self) -> None:
         if not self.marked:

@@ -26,7 +26,7 @@ class Mailbox:
         token: of its owner.
     """
 
-    __slots__ = ("_agent_id", "_bell", "_fetched", "_notes", "_taken", "_token")
+    __slots__ = ("_agent_id", "_bell", "_fetched", "_notes", "_taken", "_token", "_turn")
 
     def __init__(self, notes: Notes, agent_id: str, token: str) -> None:
         self._notes = notes
@@ -35,33 +35,39 @@ class Mailbox:
         self._taken = ""
         self._fetched: deque[Message] = deque()
         self._bell = anyio.Event()
+        self._turn = anyio.Lock()
 
     def ring(self) -> None:
         """There may be more."""
         self._bell.set()
 
-    async def next_text(self) -> str:
-        """The next message as JSON text, waited for."""
-        while not self._fetched:
-            self._bell = anyio.Event()
-            self._fetched.extend(await self._fetch())
-            if not self._fetched:
-                await self._bell.wait()
-        message = self._fetched.popleft()
-        self._taken = message.place
-        return message.text
-
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Any:
-        return jsons.loads(await self.next_text())
+        while True:
+            message = await self._next()
+            try:
+                return jsons.loads(message.text)
+            except jsons.JsonError as error:  # somebody wrote to the stream by hand
+                log.warning("message skipped", place=message.place, error=str(error))
 
     def __iter__(self) -> Iterator[Any]:
         return self
 
     def __next__(self) -> NoReturn:
         raise TypeError("messages come as they are sent: take them with `async for`")
+
+    async def _next(self) -> Message:
+        async with self._turn:  # an agent may wait in many tasks; each message is for one of them
+            while not self._fetched:
+                self._bell = anyio.Event()
+                self._fetched.extend(await self._fetch())
+                if not self._fetched:
+                    await self._bell.wait()
+            message = self._fetched.popleft()
+            self._taken = message.place
+            return message
 
     async def _fetch(self) -> list[Message]:
         try:

@@ -1,12 +1,19 @@
 """What steps take and what they answer, typed."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, TypeAlias
 
+from musterd.errors import MusterdError
 from musterd.scripts import Step
 from musterd.states import Reason
 from musterd.submission import optional_seconds
+
+Look: TypeAlias = Callable[[], None]
+"""Looks whether an agent has left something new."""
+
+Answer: TypeAlias = Callable[[MusterdError | None], None]
+"""Is told that a checkpoint is kept, or why it is not."""
 
 
 @dataclass(frozen=True, slots=True)

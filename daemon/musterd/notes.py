@@ -35,12 +35,12 @@ class Notes:
         self._steps = steps
         self._lines_kept = lines_kept
 
-    async def write(self, notes: Sequence[Note]) -> list[MusterdError | None]:
-        """Write what agents tell; for each why some of it was not taken, or None."""
+    async def write(self, notes: Sequence[Note]) -> list[dict[str, MusterdError]]:
+        """Write what agents tell; for each what was refused of it, by the name of the step."""
         of_each = [self._steps_of(note) for note in notes]
         replies = iter(await self._steps.commit_all([step for part in of_each for step in part]))
         return [
-            _problem(note.agent_id, [next(replies) for _ in part])
+            _problems(note.agent_id, part, [next(replies) for _ in part])
             for note, part in zip(notes, of_each, strict=True)
         ]
 
@@ -112,6 +112,8 @@ def _message_text(message: Json) -> str:
     return text
 
 
-def _problem(agent_id: str, replies: Sequence[Reply]) -> MusterdError | None:
-    refused = (refusal(agent_id, reply) for reply in replies if reply[0] != "ok")
-    return next(refused, None)
+def _problems(
+    agent_id: str, steps: Sequence[Step], replies: Sequence[Reply]
+) -> dict[str, MusterdError]:
+    answered = zip(steps, replies, strict=True)
+    return {str(step[0]): refusal(agent_id, reply) for step, reply in answered if reply[0] != "ok"}

@@ -6,7 +6,8 @@ Each one in good time: a server that takes no writes at the moment must not make
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import anyio
 
@@ -26,11 +27,11 @@ from musterd.valkey import ANSWER_TIMEOUT, FAULTS
 
 Result = dict[str, Json]
 
-SPAWNS: Final = 192
-"""Spawns carried out at once. Control hears more commands than these: a ping, a kill, a drain."""
+HELD: Final = 192
+"""Spawns and messages carried out at once. Control hears more commands: a ping, a kill, a drain."""
 
 SOON: Final = 0.25
-"""Seconds in which a server that takes writes has taken some of so many spawns."""
+"""Seconds in which a server that takes writes has taken some of so many."""
 
 
 class UnservedError(MusterdError):
@@ -44,12 +45,12 @@ class UnservedError(MusterdError):
 
 
 class BusyError(MusterdError):
-    """As many spawns as are allowed wait for Valkey, and it takes none."""
+    """As many spawns and messages as are allowed wait for Valkey, and it takes none."""
 
     def __init__(self) -> None:
         super().__init__(
-            f"{SPAWNS} spawns wait for Valkey to take them, so this one was not handed to it: "
-            "give it again later"
+            f"{HELD} spawns and messages wait for Valkey to take them, so this one was not handed "
+            "to it: give it again later"
         )
 
 
@@ -81,8 +82,8 @@ class Orders:
         self._membership = membership
         self._drain = drain
         self._schemas = PublishedSchemas(reads)
-        self._spawning = anyio.create_task_group()
-        self._places = anyio.Semaphore(SPAWNS)
+        self._holding = anyio.create_task_group()
+        self._places = anyio.Semaphore(HELD)
         self._stuck = False
         self._methods: dict[type, Callable[..., Awaitable[Result | None]]] = {
             Spawn: self._spawn,
@@ -96,11 +97,11 @@ class Orders:
         }
 
     @asynccontextmanager
-    async def taking_spawns(self) -> AsyncIterator[None]:
-        """Spawns are taken within the block; those under way at its end have been answered."""
-        async with self._spawning:
+    async def holding(self) -> AsyncIterator[None]:
+        """Spawns and messages are taken in the block; those under way at its end were answered."""
+        async with self._holding:
             yield
-            self._spawning.cancel_scope.cancel()
+            self._holding.cancel_scope.cancel()
 
     async def carry_out(self, command: Command) -> Result | None:
         """Do what a command says; the `result` of its reply, None if another daemon replies.
@@ -117,19 +118,28 @@ class Orders:
         raise UnservedError(f"no answer within {ANSWER_TIMEOUT:g} s")
 
     async def _spawn(self, command: Spawn) -> Result:
-        """Submit, in a task that outlives our patience and keeps the place of the step till then.
+        created = await self._hold(partial(self._submit, command.submission()))
+        return {"taskId": command.task_id, "created": created}
+
+    async def _submit(self, submission: Submission) -> bool:
+        (error,) = await self._schemas.check([submission])
+        if error is not None:
+            raise error
+        return await self._store.submit(submission)
+
+    async def _hold(self, call: Callable[[], Awaitable[Any]]) -> Any:
+        """Make a call in a task that outlives our patience, and keeps its place till it is done.
 
         The step stays with the committer, context and all, until the server takes it: without its
         place there would be no end to what gathers there.
         """
-        submission = command.submission()
         await self._take_place()
-        submitting = _Submitting(submission)
-        self._spawning.start_soon(self._submit, submitting)
-        await submitting.ended.wait()
-        if submitting.error is not None:
-            raise submitting.error
-        return {"taskId": command.task_id, "created": submitting.created}
+        held = _Held(call)
+        self._holding.start_soon(self._make, held)
+        await held.ended.wait()
+        if held.error is not None:
+            raise held.error
+        return held.answer
 
     async def _take_place(self) -> None:
         """In a burst a place is soon free. Once none was, nobody waits until one is."""
@@ -142,16 +152,14 @@ class Orders:
         self._stuck = True
         raise BusyError
 
-    async def _submit(self, submitting: "_Submitting") -> None:
+    async def _make(self, held: "_Held") -> None:
         try:
-            (submitting.error,) = await self._schemas.check([submitting.submission])
-            if submitting.error is None:
-                submitting.created = await self._store.submit(submitting.submission)
+            held.answer = await held.call()
         except Exception as error:  # noqa: BLE001 - raised where it is waited for
-            submitting.error = error
+            held.error = error
         finally:
             self._places.release()
-            submitting.ended.set()
+            held.ended.set()
 
     async def _kill(self, command: Kill) -> Result:
         by = "" if command.id is None else str(command.id)
@@ -171,7 +179,8 @@ class Orders:
         """Only the agent's own daemon sends and answers: a message must not arrive twice."""
         agent_id = command.agent_id
         if agent_id in self._supervisor.actors:
-            await self._notes.send(agent_id, secrets.token_hex(8), command.message)
+            message_id = secrets.token_hex(8)
+            await self._hold(partial(self._notes.send, agent_id, message_id, command.message))
             return {"agentId": agent_id}
         record = await self._reads.get(agent_id)
         if record.status in AGENT_ENDED:
@@ -202,11 +211,11 @@ class Orders:
         return {**self._membership.describe(), "kinds": self._supervisor.census()}
 
 
-class _Submitting:
-    """A submission under way, and what became of it."""
+class _Held:
+    """A call under way, and what became of it."""
 
-    def __init__(self, submission: Submission) -> None:
-        self.submission = submission
+    def __init__(self, call: Callable[[], Awaitable[Any]]) -> None:
+        self.call = call
         self.ended = anyio.Event()
-        self.created = False
+        self.answer: Any = None
         self.error: Exception | None = None

@@ -31,6 +31,9 @@ LEAST_SIZE = 256
 _SHOWN = 200
 """Characters of a refused value that its error shows."""
 
+MOST_LINES = 1000
+"""A step writes as many, and a call of the script takes some thousand arguments."""
+
 _PREFIX_CHARACTER = r"[A-Za-z0-9!#$%&()+,./:;<=>@^_|~-]"
 
 
@@ -141,7 +144,7 @@ class Settings(BaseSettings):
     retention: float = _seconds("MUSTERD_RETENTION", 86_400, 1)
     retention_count: int = _count("MUSTERD_RETENTION_COUNT", 100_000, 1_000_000_000)
     output_lines: int = _setting(
-        "MUSTERD_OUTPUT_LINES", 100, "a whole number from 0 to 10000", ge=0, le=10_000
+        "MUSTERD_OUTPUT_LINES", 100, f"a whole number from 0 to {MOST_LINES}", ge=0, le=MOST_LINES
     )
     max_messages: int = _count("MUSTERD_MAX_MESSAGES", 100, 10_000)
     max_kinds: int = _count("MUSTERD_MAX_KINDS", 1000, 100_000)

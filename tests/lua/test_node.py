@@ -130,3 +130,13 @@ async def test_offer_publishes_defaults_with_the_time(
     offered = json.loads(await world.redis.hget(world.keys.kinds, "k"))
     assert offered.pop("offeredAt").endswith("Z")
     assert offered == defaults
+
+
+async def test_more_kinds_than_are_allowed_are_refused(world: World) -> None:
+    """All of them, and nothing is written; those that are there may be renewed all the same."""
+    assert await world.step("offer", 2, "a", "{}", "b", "{}") == ["ok"]
+    before = await world.dump()
+    assert await world.step("offer", 2, "a", "{}", "c", "{}") == ["full", "3"]
+    assert await world.dump() == before
+    assert await world.step("offer", 1, "a", '{"x":1}') == ["ok"]
+    assert '"x":1' in await world.redis.hget(world.keys.kinds, "a")

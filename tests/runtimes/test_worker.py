@@ -10,10 +10,12 @@ from pydantic import BaseModel
 from structlog.testing import capture_logs
 
 from musterd import procfs
+from musterd.errors import NotFoundError
 from musterd.functions import agent
 from musterd.kinds import load_kinds
+from musterd.moves import Answer
 from musterd.runtimes.base import AgentFailed, Context, ContextRejected
-from tests.support.contexts import make_context, run_for_value
+from tests.support.contexts import PaperDesk, make_context, run_for_value
 from tests.support.wait import wait_until
 
 
@@ -72,6 +74,23 @@ class Page(BaseModel):
 def visit(ctx: Context[Page]) -> Any:
     """Tell what it was given."""
     return [type(ctx.context).__name__, ctx.context.url]
+
+
+@agent("report")
+def report(ctx: Context) -> Any:
+    """Tell twice before anybody looks; keep null, and a value."""
+    ctx.progress(0.5)
+    ctx.progress(note="1 file\nleft")
+    ctx.checkpoint(None)
+    ctx.checkpoint({"page": "é"})
+    return ctx.restored
+
+
+@agent("listen")
+def listen(ctx: Context) -> Any:
+    """Take two messages."""
+    messages = iter(ctx.messages)
+    return [next(messages), next(messages)]
 
 
 async def run(kind: str, folder: Path, **fields: Any) -> Any:
@@ -139,3 +158,52 @@ async def test_a_function_can_be_killed(tmp_path: Path) -> None:
         await wait_until(lambda: told.exists() and told.read_text().endswith("\n"))
         group.cancel_scope.cancel()
     assert procfs.stat(int(told.read_text())) is None
+
+
+async def looked_at(kind: str, folder: Path, desk: PaperDesk, **fields: Any) -> Any:
+    """Run a function, and look at what it leaves now and then, as a daemon does."""
+    answer: Any = None
+
+    async def watch() -> None:
+        while True:
+            await anyio.sleep(0.01)
+            desk.look()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch)
+        with anyio.fail_after(20):
+            answer = await run(kind, folder, desk=desk, **fields)
+        group.cancel_scope.cancel()
+    return answer
+
+
+async def test_what_it_tells_arrives(tmp_path: Path) -> None:
+    """Progress that was replaced before it was read is not lost; each checkpoint is answered."""
+    desk = PaperDesk()
+    assert await looked_at("report", tmp_path, desk, restored={"page": 7}) == {"page": 7}
+    assert desk.told[-1] == (0.5, "1 file left")
+    assert desk.checkpoints == [None, {"page": "é"}]
+
+
+class RefusingDesk(PaperDesk):
+    """Keeps no checkpoint."""
+
+    def checkpoint_soon(self, value: str, answer: Answer) -> None:
+        """Refuse it."""
+        del value
+        answer(NotFoundError("t1"))
+
+
+async def test_checkpoint_that_is_not_kept_is_raised(tmp_path: Path) -> None:
+    """It does not wait for ever: the reason is the agent's error."""
+    with pytest.raises(ExceptionGroup) as caught:
+        await looked_at("report", tmp_path, RefusingDesk())
+    (error,) = caught.value.exceptions
+    assert isinstance(error, AgentFailed)
+    assert str(NotFoundError("t1")) in str(error)
+
+
+async def test_messages_are_a_plain_loop(tmp_path: Path) -> None:
+    """In their order, whatever JSON they are."""
+    messages: list[Any] = ["é\n", {"a": None}]
+    assert await run("listen", tmp_path, desk=PaperDesk(*messages)) == messages

@@ -1,13 +1,14 @@
 """Contexts for runtimes that are tested without a daemon."""
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import anyio
 
 from musterd.jsons import Json
+from musterd.moves import Answer, Look
 from musterd.runtimes.base import Context, Runtime
 
 
@@ -18,7 +19,7 @@ class PaperDesk:
         self.told: list[tuple[float | None, str | None]] = []
         self.lines: list[tuple[str, str]] = []
         self.checkpoints: list[Json] = []
-        self.looks: set[Callable[[], None]] = set()
+        self.looks: set[Look] = set()
         self.messages = PaperMessages(messages)
 
     def progress(self, fraction: float | None, note: str | None) -> None:
@@ -33,13 +34,13 @@ class PaperDesk:
         """Note it."""
         self.checkpoints.append(json.loads(value))
 
-    def checkpoint_soon(self, value: str, kept: Callable[[], None]) -> None:
+    def checkpoint_soon(self, value: str, answer: Answer) -> None:
         """Note it; it is kept at once."""
         self.checkpoints.append(json.loads(value))
-        kept()
+        answer(None)
 
     @contextmanager
-    def watched(self, look: Callable[[], None]) -> Iterator[None]:
+    def watched(self, look: Look) -> Iterator[None]:
         """Only the test looks, if it likes to."""
         self.looks.add(look)
         yield

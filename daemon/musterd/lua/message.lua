@@ -5,9 +5,16 @@ local function mailbox_size(kind)
   return tonumber(read_defaults(redis.call('HGET', KINDS, kind) or '{}').messages)
 end
 
+local function field(entry, name)
+  for i = 1, #entry[2], 2 do
+    if entry[2][i] == name then return entry[2][i + 1] end
+  end
+  return ''   -- somebody wrote it by hand
+end
+
 local function is_known(key, message_id)
   for _, entry in ipairs(redis.call('XRANGE', key, '-', '+')) do
-    if entry[2][2] == message_id then return true end
+    if field(entry, 'id') == message_id then return true end
   end
   return false
 end
@@ -51,7 +58,7 @@ function STEPS.receive(id, token, taken, most)
   local found = {}
   for _, entry in ipairs(redis.call('XRANGE', MESSAGES .. id, after, '+', 'COUNT', most)) do
     found[#found + 1] = entry[1]
-    found[#found + 1] = entry[2][4]
+    found[#found + 1] = field(entry, 'message')
   end
   return {'ok', found}
 end

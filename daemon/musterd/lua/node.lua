@@ -77,15 +77,16 @@ end
 -- offer: the kinds this daemon runs, with their defaults and schemas.
 -- ARGS 1 kinds that may be offered in all · then pairs of kind and JSON object
 -- OK   {'ok'}
--- ELSE {'full', how many it would be}
+-- ELSE {'full', how many it would be} some of these are new, and too many
 function STEPS.offer(most, ...)
   local pairs_given = {...}
   forget_kinds()
-  local count = redis.call('HLEN', KINDS)
+  local new = 0
   for i = 1, #pairs_given, 2 do
-    count = count + 1 - redis.call('HEXISTS', KINDS, pairs_given[i])
+    new = new + 1 - redis.call('HEXISTS', KINDS, pairs_given[i])
   end
-  if count > tonumber(most) then return {'full', string.format('%d', count)} end
+  local count = redis.call('HLEN', KINDS) + new
+  if new > 0 and count > tonumber(most) then return {'full', string.format('%d', count)} end
   for i = 1, #pairs_given, 2 do
     local rest = string.sub(pairs_given[i + 1], 2)
     local offer = '{"offeredAt":"' .. NOW_ISO .. '"' .. (rest == '}' and '' or ',') .. rest

@@ -6,10 +6,10 @@ end
 
 -- progress: how far it is; what is not given stays as it was.
 -- ARGS 1 agent · 2 token · 3 fraction, 0 to 1, as JSON has it · 4 note, free text
--- OK   {'ok'}; of an agent that has ended nothing is written
+-- OK   {'ok'}; of an agent that has ended nothing is written, nor where nothing is told
 function STEPS.progress(id, token, fraction, note)
   local agent = read_owned(id, token)
-  if ended(AGENT_STEPS, agent.status) then return {'ok'} end
+  if ended(AGENT_STEPS, agent.status) or fraction .. note == '' then return {'ok'} end
   set(AGENT .. id, 'progress', fraction, 'note', note)
   local about = {id = agent.task, kind = agent.kind, attempt = agent.attempt}
   tell('agent.progress', about, id, ME,

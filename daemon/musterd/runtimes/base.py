@@ -1,12 +1,13 @@
 """What every runtime shares: the context an agent is given, and the ways in which it can fail."""
 
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol
 
 from musterd import jsons
+from musterd.moves import Answer, Look
 
 if TYPE_CHECKING:
     from structlog.typing import FilteringBoundLogger
@@ -24,6 +25,9 @@ REJECTED: Final = os.EX_DATAERR
 
 SAVED: Final = ".saved"
 """What follows the name of a checkpoint's file in that of the copy that the server has."""
+
+REFUSED: Final = ".refused"
+"""What follows it in that of a file that says why the last one is not kept."""
 
 
 class AgentFailed(Exception):  # noqa: N818, it says what an agent did; it is no fault of musterd's
@@ -65,11 +69,11 @@ class Desk(Protocol):
         """Keep a value, JSON."""
         ...
 
-    def checkpoint_soon(self, value: str, kept: Callable[[], None]) -> None:
-        """Keep a value, JSON, and call `kept` then."""
+    def checkpoint_soon(self, value: str, answer: Answer) -> None:
+        """Keep a value, JSON, and call `answer` then."""
         ...
 
-    def watched(self, look: Callable[[], None]) -> AbstractContextManager[None]:
+    def watched(self, look: Look) -> AbstractContextManager[None]:
         """Have `look` called again and again within the block."""
         ...
 

@@ -10,6 +10,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterator
+from functools import partial
 from io import BufferedReader, FileIO
 from pathlib import Path
 from typing import Final
@@ -18,8 +19,8 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from musterd import jsons
-from musterd.errors import MalformedError
-from musterd.runtimes.base import SAVED, AgentFailed, Context, Desk, encode_result
+from musterd.errors import MalformedError, MusterdError
+from musterd.runtimes.base import REFUSED, SAVED, AgentFailed, Context, Desk
 
 _NOTE_BYTES: Final = 4096
 
@@ -40,6 +41,7 @@ class Exchange:
         self._progress = _Watched(self._folder / "progress")
         self._checkpoint = _Watched(self._folder / "checkpoint")
         self._saved = self._folder / f"checkpoint{SAVED}"
+        self._refused = self._folder / f"checkpoint{REFUSED}"
         self._unread: dict[str, str] = {}
         self.remove()  # an earlier one of the same name is not this agent's
         self._folder.mkdir(mode=0o700, parents=True)
@@ -58,15 +60,13 @@ class Exchange:
     def look(self, desk: Desk) -> None:
         """Hand on what is new of progress and checkpoint."""
         if self._progress.has_changed():
-            with self._forgiving("MUSTERD_PROGRESS", self._progress):
+            with self._forgiving("MUSTERD_PROGRESS"):
                 text = _read_file(self._progress.path, _NOTE_BYTES).decode(errors="replace")
                 if text.strip():
                     desk.progress(*_read_progress(text))
         if self._checkpoint.has_changed():
-            with self._forgiving("MUSTERD_CHECKPOINT", self._checkpoint):
-                data = _read_file(self._checkpoint.path, jsons.MAX_BYTES)
-                if (value := _json_of(data)) is not None:
-                    desk.checkpoint_soon(value, lambda: self._confirm(data))
+            with self._forgiving("MUSTERD_CHECKPOINT"):
+                self._hand_on(_read_file(self._checkpoint.path, jsons.MAX_BYTES), desk)
 
     def close(self, desk: Desk) -> None:
         """Look for the last time; what cannot be read by now never will be."""
@@ -81,10 +81,11 @@ class Exchange:
             AgentFailed: it cannot be read, is no JSON, or is larger than 1 MiB.
         """
         try:
-            return _json_of(_read_file(self._result, jsons.MAX_BYTES))
+            text = _json_of(_read_file(self._result, jsons.MAX_BYTES))
+            return None if text is None or text.strip() == "null" else text
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, MalformedError) as error:
             raise AgentFailed(f"MUSTERD_RESULT: {say(error)}") from error
 
     def remove(self) -> None:
@@ -93,20 +94,29 @@ class Exchange:
         with contextlib.suppress(OSError):
             self._folder.unlink()
 
-    def _confirm(self, data: bytes) -> None:
-        """The server has this checkpoint: say so to a command that waits for it."""
+    def _hand_on(self, data: bytes, desk: Desk) -> None:
+        try:
+            if (value := _json_of(data)) is not None:
+                desk.checkpoint_soon(value, partial(self._answer, data))
+        except MalformedError as error:  # too large; no more of it will mend that
+            self._answer(data, error)
+            raise
+
+    def _answer(self, data: bytes, problem: MusterdError | None) -> None:
+        """Say what became of a checkpoint to a command that waits for it."""
         with contextlib.suppress(OSError):  # the agent has ended, or the disk is full
-            fresh = self._saved.with_suffix(".new")
-            fresh.write_bytes(data)
-            fresh.replace(self._saved)
+            if problem is None:
+                self._refused.unlink(missing_ok=True)
+                _leave(self._saved, data)
+            else:
+                _leave(self._refused, str(problem).encode())
 
     @contextlib.contextmanager
-    def _forgiving(self, name: str, file: "_Watched") -> Iterator[None]:
-        """It may be half written: it is read again with the next look."""
+    def _forgiving(self, name: str) -> Iterator[None]:
+        """It may be half written: it is read again once it has changed."""
         try:
             yield
         except (OSError, ValueError, MalformedError) as error:
-            file.forget()
             self._unread[name] = say(error)
         else:
             self._unread.pop(name, None)
@@ -122,16 +132,12 @@ class _Watched:
     def has_changed(self) -> bool:
         """Whether it is there and another than when this was last asked."""
         try:
-            found = self.path.stat()
+            found = os.stat(self.path)  # noqa: PTH116, many files, again and again: half the time
         except OSError:
             return False
         mark = (found.st_mtime_ns, found.st_ino, found.st_size)
         changed, self._mark = mark != self._mark, mark
         return changed
-
-    def forget(self) -> None:
-        """It counts as changed again."""
-        self._mark = ()
 
 
 def say(error: Exception) -> str:
@@ -142,8 +148,10 @@ def say(error: Exception) -> str:
 
 
 def _read_progress(text: str) -> tuple[float | None, str | None]:
-    """`0.4 cloned`: a fraction from 0 to 1, a note, or both."""
+    """`0.4 cloned`: a fraction from 0 to 1, a note, or both; `- 1 file`: a note for certain."""
     first, _, rest = text.strip().partition(" ")
+    if first == "-":
+        return None, rest.strip() or None
     try:
         fraction = float(first)
     except ValueError:
@@ -154,12 +162,23 @@ def _read_progress(text: str) -> tuple[float | None, str | None]:
 
 
 def _json_of(data: bytes) -> str | None:
-    """A JSON value on one line; None for none and for `null`. Raises ValueError."""
+    """A JSON value on one line; None where there is nothing. Raises MalformedError, ValueError."""
     if len(data) > jsons.MAX_BYTES:
-        raise ValueError(f"over {jsons.MAX_BYTES} bytes")
-    value = jsons.loads(data) if data.strip() else None
+        raise MalformedError(f"over {jsons.MAX_BYTES} bytes")
+    if not data.strip():
+        return None
+    value = jsons.loads(data)
     # An event is one line, so JSON on many lines is written anew.
-    return data.decode() if value is not None and b"\n" not in data else encode_result(value)
+    return data.decode() if b"\n" not in data else jsons.dumps(value)
+
+
+def _leave(path: Path, data: bytes) -> None:
+    """Put a file there, whole. Whatever lies in its way, a pipe say, must not be opened."""
+    fresh = path.with_name(f"{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    with fresh.open("xb") as file:
+        file.write(data)
+    fresh.replace(path)
 
 
 def _read_file(path: Path, most: int) -> bytes:

@@ -2,13 +2,14 @@
 
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 from musterd import jsons
-from musterd.runtimes.base import SAVED
+from musterd.moves import Answer, Look
+from musterd.runtimes.base import REFUSED, SAVED, AgentFailed
 
 _LOOK: Final = 0.01
 """Seconds between two looks at whether a checkpoint is kept."""
@@ -26,6 +27,8 @@ class WorkerDesk:
         self._progress = progress
         self._checkpoint = checkpoint
         self._saved = Path(f"{checkpoint}{SAVED}")
+        self._refused = Path(f"{checkpoint}{REFUSED}")
+        self._told = ("-", "")
         self.messages = _Lines()
 
     def restored(self) -> Any:
@@ -36,27 +39,37 @@ class WorkerDesk:
 
     def progress(self, fraction: float | None, note: str | None) -> None:
         """It is so far."""
-        parts = [] if fraction is None else [repr(float(fraction))]
-        parts += [] if note is None else [" ".join(note.split())]
-        _replace(self._progress, " ".join(parts))
+        before = self._told  # a file that nobody has read yet is lost when it is replaced
+        self._told = (
+            before[0] if fraction is None else repr(float(fraction)),
+            before[1] if note is None else " ".join(note.split()),
+        )
+        _replace(self._progress, " ".join(self._told))
 
     def output(self, stream: str, line: str) -> None:
         """It has written a line."""
         sys.stdout.write(f"{stream}: {line}\n")
 
     def checkpoint(self, value: str) -> Awaitable[None]:
-        """Keep a value, JSON; returns when the daemon says that the server has it."""
+        """Keep a value, JSON; returns when the daemon says that the server has it.
+
+        Raises:
+            AgentFailed: it is not kept; says why.
+        """
+        self._refused.unlink(missing_ok=True)
         _replace(self._checkpoint, value)
         while not (self._saved.exists() and self._saved.read_text(encoding="utf-8") == value):
+            if self._refused.exists():
+                raise AgentFailed(self._refused.read_text(encoding="utf-8"))
             time.sleep(_LOOK)
         return _Kept()
 
-    def checkpoint_soon(self, value: str, kept: Callable[[], None]) -> None:
-        """Keep a value, JSON, and call `kept` then."""
+    def checkpoint_soon(self, value: str, answer: Answer) -> None:
+        """Keep a value, JSON, and call `answer` then."""
         self.checkpoint(value)
-        kept()
+        answer(None)
 
-    def watched(self, look: Callable[[], None]) -> AbstractContextManager[None]:
+    def watched(self, look: Look) -> AbstractContextManager[None]:
         """Nothing is left in files for a worker to look at."""
         del look
         return nullcontext()
@@ -82,5 +95,5 @@ class _Lines:
 def _replace(path: Path, text: str) -> None:
     """Write it whole: whoever looks sees the old or the new one."""
     fresh = path.with_suffix(".new")
-    fresh.write_text(text, encoding="utf-8")
+    fresh.write_text(text, encoding="utf-8", errors="replace")
     fresh.replace(path)
