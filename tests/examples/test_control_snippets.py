@@ -18,7 +18,7 @@ def node() -> list[str]:
 
 
 def go() -> list[str]:
-    """The command line of the Go snippet; nothing is downloaded, the toolchain neither."""
+    """The command line of the Go snippet."""
     return [require("go"), "run", "."]
 
 
@@ -33,9 +33,10 @@ async def run(
     folder: str, command: list[str], server: Server, prefix: str, *arguments: str
 ) -> tuple[int, str, str]:
     """Run a snippet; its exit code and what it printed."""
-    where = {"VALKEY_URL": server.url, "MUSTERD_PREFIX": prefix, "GOTOOLCHAIN": "local"}
+    where = {"VALKEY_URL": server.url, "MUSTERD_PREFIX": prefix}
+    bare = {"GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}  # no download, no C compiler
     done = await anyio.run_process(
-        [*command, *arguments], cwd=EXAMPLES / folder, env=os.environ | where, check=False
+        [*command, *arguments], cwd=EXAMPLES / folder, env=os.environ | where | bare, check=False
     )
     return done.returncode, done.stdout.decode(), done.stderr.decode()
 

@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 
 from musterd.client import Client
@@ -158,7 +159,8 @@ async def test_kill_does_not_wait_for_a_page(
     site.open.clear()
     task_id = await client.submit("crawl", context(site, tmp_path / "p"))
     await wait_until(lambda: "/b" in site.paths(), 20)
-    await client.kill(task_id, wait=True)
+    with anyio.fail_after(5):  # half of what a socket waits for
+        await client.kill(task_id, wait=True)
     assert (await client.get(f"{task_id}.1")).status == "killed"
     assert not site.open.is_set()
 

@@ -51,7 +51,7 @@ async def attempt(client: Client) -> int:
 
 
 async def test_survives_restarts(start_example: StartExample, client: Client, inbox: Path) -> None:
-    """A restart and a crash take an attempt each; no file is missed, and none is handled twice."""
+    """A restart and a crash take an attempt each; no file is missed, none is submitted twice."""
     daemon = await start_example("watcher", "watcher")
     await watch(client, inbox)
     (inbox / "one").write_text("1")
@@ -70,6 +70,8 @@ async def test_survives_restarts(start_example: StartExample, client: Client, in
     daemon.start()
     await until_handled(client, 1, 2, 3)
     assert await attempt(client) == 3
+    submitted = [line["file"] for line in daemon.log() if line.get("event") == "submitted"]
+    assert submitted == ["one", "two", "three"]
     await client.kill(ID, wait=True)
 
 
