@@ -37,7 +37,7 @@ LOCKING = --universal --python-version 3.11 --generate-hashes --quiet --no-emit-
 
 clean:
 	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist
-	find daemon tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
+	find daemon docs tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)

@@ -23,7 +23,7 @@ from musterd.states import AgentState, Reason, TaskState
 from musterd.submission import Submission
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 RUNNING = ROOT / "docs/running.md"
 CLIENT = ROOT / "docs/client.md"
 SETTINGS = {str(field.validation_alias) for field in Settings.model_fields.values()}
@@ -42,25 +42,31 @@ LOG_LEVELS = {"info", "warning", "error", "exception", "met"}
 NOT_THE_DAEMON = {"demo", "doctor", "top"}
 
 
+def title(document: Path) -> str:
+    """A document as a test's name has it."""
+    return str(document.relative_to(ROOT))
+
+
 def quoted(document: Path) -> list[str]:
     """What stands between backticks on one line."""
     return re.findall(r"`([^`\n]+)`", document.read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=title)
 def test_paths_exist(document: Path) -> None:
     """Each path of ours that a document names, or links to, is there."""
     text = document.read_text(encoding="utf-8")
     named = {
         name for name in quoted(document) if re.fullmatch(r"[\w./-]+(/|\.(py|md|lua|toml))", name)
     }
+    bases = [document.parent, *(ROOT / base for base in SOURCES)]
     linked = set(re.findall(r"\]\((?!https?:)([^)#]+)\)", text))
-    missing = [name for name in named if not any((ROOT / base / name).exists() for base in SOURCES)]
+    missing = [name for name in named if not any((base / name).exists() for base in bases)]
     missing += [name for name in linked if not (document.parent / name).exists()]
     assert missing == []
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=title)
 def test_settings_exist(document: Path) -> None:
     """Each setting that a document names is one."""
     text = document.read_text(encoding="utf-8")
@@ -68,7 +74,7 @@ def test_settings_exist(document: Path) -> None:
     assert named - SETTINGS - GIVEN_TO_AGENTS == set()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=title)
 def test_commands_exist(document: Path) -> None:
     """Each `musterd COMMAND` of a document is one, and so is each option that it is given."""
     wrong = []

@@ -1,0 +1,25 @@
+"""Read a task's context; write repository, branch, prompt and base, a zero byte after each."""
+
+import json
+import subprocess
+import sys
+
+
+def main() -> None:
+    """Write nothing but a reason where the context will not do."""
+    try:
+        context = json.load(sys.stdin)
+        repository, branch, prompt = (context[name] for name in ("repository", "branch", "prompt"))
+        git = ["git", "-C", repository, "rev-parse", "--verify", "--quiet"]
+        base = subprocess.run(  # noqa: S603, no shell, and the base is one argument
+            [*git, "--end-of-options", context.get("base", "HEAD")],
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout.strip()
+    except (KeyError, TypeError, OSError, subprocess.CalledProcessError) as error:
+        sys.exit(f"the context will not do: {error!r}")
+    sys.stdout.write("".join(f"{text}\0" for text in (repository, branch, prompt, base)))
+
+
+main()

@@ -1,0 +1,3 @@
+module musterd.example/control
+
+go 1.19
