@@ -37,7 +37,7 @@ GIVEN_TO_AGENTS = {
     "MUSTERD_CHECKPOINT",
 }
 SOURCES = ("daemon/musterd", "daemon/musterd/lua", "tests", "docs", "systemd", ".")
-LOGGERS = {"log", "_log", "structlog.get_logger()", "self._troubles"}
+LOGGERS = {"log", "_log", "structlog.get_logger()", "late_log.logger()", "self._troubles"}
 LOG_LEVELS = {"info", "warning", "error", "exception", "met"}
 NOT_THE_DAEMON = {"demo", "doctor", "top"}
 

@@ -21,12 +21,18 @@ STYLES: Final[Mapping[str, str]] = {
 
 _CONTROLS: Final = dict.fromkeys([*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029], " ")
 _CONTROLS_BUT_NEWLINE: Final = {code: " " for code in _CONTROLS if code != ord("\n")}
+_CONTROLS_BUT_TAB: Final = {code: " " for code in _CONTROLS if code != ord("\t")}
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 
 
 def one_line(text: str) -> str:
     """Text on one line, safe to show on a terminal."""
     return " ".join(text.translate(_CONTROLS).split())
+
+
+def visible(text: str) -> str:
+    """A line as it was written, safe to show on a terminal."""
+    return text.translate(_CONTROLS_BUT_TAB)
 
 
 def lines(text: str) -> list[str]:

@@ -21,6 +21,7 @@ from urllib.parse import quote
 import anyio
 from anyio.abc import SocketAttribute, SocketStream
 
+from musterd import late_log
 from musterd import state_dir as files
 from musterd.errors import SettingError, StateDirError
 
@@ -224,14 +225,10 @@ def _url(path: Path) -> str:
 
 
 def _say_ready(folder: Path, *, adopted: bool) -> None:
-    import structlog  # noqa: PLC0415 - commands that look for a running server do without its 0.1 s
-
-    structlog.get_logger().info("private valkey ready", folder=str(folder), adopted=adopted)
+    late_log.logger().info("private valkey ready", folder=str(folder), adopted=adopted)
 
 
 def _say_killed(folder: Path) -> None:
-    import structlog  # noqa: PLC0415 - as above
-
-    structlog.get_logger().warning(
+    late_log.logger().warning(
         "private valkey did not end, killed", folder=str(folder), after=_STOP_TIMEOUT
     )

@@ -113,6 +113,20 @@ class AmbiguousIdError(MusterdError):
         super().__init__(f"{text}: there is no such task or agent, and it {told}; give more of it")
 
 
+class NoAgentError(MusterdError):
+    """A task has had no agent yet."""
+
+    exit_code = 3
+    code = "not_found"
+
+    def __init__(self, task_id: str, status: str) -> None:
+        self.task_id = task_id
+        super().__init__(
+            f"{task_id}: has had no agent yet, it is {status}; "
+            f"`musterd show {task_id}` says what it waits for"
+        )
+
+
 class AlreadyTerminalError(MusterdError):
     """What should be stopped had ended before."""
 

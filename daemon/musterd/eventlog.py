@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from musterd import jsons
+from musterd import jsons, late_log
 from musterd.errors import EventsTrimmedError
 from musterd.keys import Keys
 from musterd.records import Event
@@ -79,9 +79,7 @@ def _events(entries: Iterable[tuple[str, dict[str, str]]]) -> Iterator[Event]:
         try:
             yield Event.read(entry, fields.get("event", ""))
         except jsons.JsonError as error:
-            import structlog  # noqa: PLC0415 - the other commands do without the 0.1 s it takes
-
-            structlog.get_logger().warning("event skipped", place=entry, error=str(error))
+            late_log.logger().warning("event skipped", place=entry, error=str(error))
 
 
 def _entries(answer: Any) -> list[tuple[str, dict[str, str]]]:

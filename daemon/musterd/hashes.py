@@ -6,6 +6,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
+from musterd import late_log
+
 
 class Hashes:
     """Reads below one server; remembers what it has warned of."""
@@ -50,15 +52,10 @@ class Hashes:
         if isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE"):
             if key not in self._skipped:
                 self._skipped.add(key)
-                _warn(key)
+                late_log.logger().warning(
+                    "record skipped", key=key, error="it is no hash, repair or delete it"
+                )
             return False
         if isinstance(answer, Exception):
             raise answer
         return True
-
-
-def _warn(key: str) -> None:
-    import structlog  # noqa: PLC0415 - a command that logs nothing starts 75 ms sooner without
-
-    log = structlog.get_logger()
-    log.warning("record skipped", key=key, error="it is no hash, repair or delete it")

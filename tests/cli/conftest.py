@@ -15,7 +15,8 @@ import structlog
 from musterd import __main__, ids, valkey
 from musterd.client import Client
 from musterd.direct import Direct
-from musterd.moves import Claim, Ending, Offer
+from musterd.moves import Claim, Ending, Note, Offer
+from musterd.notes import Notes
 from musterd.scripts import Caller
 from musterd.settings import load
 from musterd.store import Store
@@ -131,8 +132,9 @@ def as_client(work: Callable[[Client], Awaitable[Value]]) -> Value:
 class Hand:
     """A daemon's writes, made by hand, one after the other."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, notes: Notes) -> None:
         self._store = store
+        self._notes = notes
         self._claims = 0
 
     async def offer(self, kind: str, fields: Any) -> None:
@@ -148,6 +150,10 @@ class Hand:
         assert await self._store.start(claim.agent_id, claim.token)
         return claim
 
+    async def tell(self, claim: Claim, **fields: Any) -> None:
+        """Write what an agent tells; see `moves.Note`."""
+        await self._notes.write([Note(claim.agent_id, claim.token, **fields)])
+
     async def end(self, claim: Claim, ending: Ending) -> None:
         """Write an agent's ending."""
         await self._store.finish(claim.agent_id, claim.token, ending)
@@ -160,9 +166,10 @@ def as_daemon(work: Callable[[Hand], Awaitable[Value]]) -> Value:
         settings = load(node=NODE)
         caller = Caller.of(settings, epoch=ids.new_epoch())
         async with valkey.connect(settings.server_url, connections=1) as redis:
-            store = Store(Direct(redis, caller, "the test's server"))
+            steps = Direct(redis, caller, "the test's server")
+            store = Store(steps)
             await store.register(NODE, {"capacity": 5, "agents": 1, "state": "active"})
-            value = await work(Hand(store))
+            value = await work(Hand(store, Notes(steps, lines_kept=5)))
             await store.release()
             return value
 

@@ -18,6 +18,8 @@ COMMANDS = [
     "ps",
     "top",
     "show",
+    "logs",
+    "send",
     "events",
     "pause",
     "resume",

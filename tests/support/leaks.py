@@ -48,6 +48,9 @@ def _is_work(client: redis.Redis, keys: Keys, key: str) -> bool:
         return True
     if key.startswith((keys.task(""), keys.agent(""))) and client.type(key) == "hash":
         return client.hget(key, "status") in TASK_LIVE | AGENT_LIVE
+    if key.startswith(keys.output("")):
+        agent = keys.agent(key.removeprefix(keys.output("")))
+        return client.hget(agent, "status") in AGENT_LIVE
     return False
 
 

@@ -22,10 +22,10 @@ def call(work: Callable[["Client"], Awaitable[Value]]) -> Value:
 
     import anyio  # noqa: PLC0415 - as above
 
-    from musterd import logs  # noqa: PLC0415 - as above
+    from musterd import late_log  # noqa: PLC0415 - as above
     from musterd.client import Client  # noqa: PLC0415 - as above
 
-    logs.configure("warning", "console")  # what was skipped is no data
+    late_log.configure_with(_log_to_standard_error)
 
     async def with_client() -> Value:
         with anyio.CancelScope() as scope:
@@ -37,3 +37,9 @@ def call(work: Callable[["Client"], Awaitable[Value]]) -> Value:
         raise click.Abort
 
     return anyio.run(with_client)
+
+
+def _log_to_standard_error() -> None:
+    from musterd import logs  # noqa: PLC0415 - as above
+
+    logs.configure("warning", "console")  # what was skipped is no data

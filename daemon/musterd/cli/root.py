@@ -16,6 +16,8 @@ _HOMES: Final = {
     "ps": "musterd.cli.ps",
     "top": "musterd.cli.top",
     "show": "musterd.cli.show",
+    "logs": "musterd.cli.logs",
+    "send": "musterd.cli.send",
     "events": "musterd.cli.events",
     "pause": "musterd.cli.control",
     "resume": "musterd.cli.control",

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from musterd import ids
-from musterd.errors import AmbiguousIdError, NotFoundError
+from musterd.errors import AmbiguousIdError, NoAgentError, NotFoundError
 
 if TYPE_CHECKING:
     from musterd.client import Client
@@ -42,6 +42,23 @@ async def with_whole_id(
         if whole is None or (strict and _is_next_in_row(text, whole)):
             raise
     return await work(whole)
+
+
+async def latest_agent(client: "Client", record_id: str) -> str:
+    """The agent of this id, or the latest one of the task of this id.
+
+    Raises:
+        NotFoundError: there is no such record.
+        NoAgentError: the task has had no agent yet.
+    """
+    from musterd.records import TaskRecord  # noqa: PLC0415 - `--help` does without it
+
+    record = await client.get(record_id)
+    if not isinstance(record, TaskRecord):
+        return record_id
+    if record.agent_id is None:
+        raise NoAgentError(record_id, record.status)
+    return record.agent_id
 
 
 async def _complete(client: "Client", text: str) -> str | None:

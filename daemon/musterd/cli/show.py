@@ -102,7 +102,7 @@ def _told(record: TaskRecord | AgentRecord) -> Iterator[tuple[str, str]]:
             yield name, f"{value}  ({age_since(str(value))} ago)"
         elif name == "status":
             yield name, click.style(str(value), fg=STYLES.get(str(value)))
-        elif name in {"context", "metadata", "result"}:
+        elif name in {"context", "metadata", "checkpoint", "result"}:
             yield name, json.dumps(value, indent=2, ensure_ascii=False)
         else:
             yield name, str(value)
