@@ -202,20 +202,33 @@ async def kill(parts: Parts, actor: Actor) -> None:
     await parts.store.kill(KillTarget("agent", actor.claim.agent_id), KillOrder(reason="why"))
 
 
-@pytest.mark.parametrize("cause", [Stop.KILL, Stop.SHUTDOWN])
-async def test_cause_decides_the_ending(parts: Parts, cause: Stop) -> None:
+@pytest.mark.parametrize(
+    ("cause", "status", "reason"),
+    [
+        (Stop.KILL, "killed", "killed"),
+        (Stop.SHUTDOWN, "failed", "shutdown"),
+        (Stop.EXPIRED, "failed", "lost"),
+    ],
+)
+async def test_cause_decides_the_ending(
+    parts: Parts, cause: Stop, status: str, reason: str
+) -> None:
     """Not what the body raises when it is cancelled."""
+    started = anyio.Event()
 
     async def body(_: Context) -> None:
+        started.set()
         try:
             await anyio.sleep_forever()
         finally:
             raise OSError("half done")
 
     actor = await make_actor(parts, body)
-    await run_until_started(parts, actor, lambda: actor.stop(cause))
-    status = "killed" if cause is Stop.KILL else "failed"
-    assert await ending(parts, actor) == (status, cause.value, "failed", cause.value)
+    async with anyio.create_task_group() as group:
+        group.start_soon(actor.run)
+        await started.wait()
+        actor.stop(cause)
+    assert await ending(parts, actor) == (status, reason, "failed", reason)
     assert (await parts.agent(actor.claim.agent_id)).error == "OSError: half done"
 
 

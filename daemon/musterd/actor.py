@@ -5,6 +5,7 @@ ending before the work has really ended. What it is stopped for is noted before 
 cancelled, and decides the ending; the text of an exception never does.
 """
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -40,14 +41,31 @@ log = structlog.get_logger()
 class Stop(Enum):
     """What an agent is stopped for."""
 
-    KILL = Reason.KILLED
-    SHUTDOWN = Reason.SHUTDOWN
-    LOST = Reason.LOST
+    KILL = "kill"
+    SHUTDOWN = "shutdown"
+    EXPIRED = "expired"
+    """It is exclusive, and its lease may run out before it can be renewed."""
+
+    LOST = "lost"
     """Another owner, or none, holds the record: nothing more is written."""
+
+
+_REASONS: Final = {
+    Stop.KILL: Reason.KILLED,
+    Stop.SHUTDOWN: Reason.SHUTDOWN,
+    Stop.EXPIRED: Reason.LOST,
+    Stop.LOST: Reason.LOST,
+}
+_WORDS: Final = {Stop.EXPIRED: "its lease could not be renewed in time, and it is exclusive"}
 
 
 class Actor:
     """Runs one claimed agent.
+
+    Attributes:
+        leased_until: when the lease runs out unless it is renewed, by `clocks.boottime`; kept for
+            exclusive agents alone.
+        failed: whether it has ended by a fault of its own: an error, or its timeout.
 
     Args:
         claim: the task, the agent and the token that makes them ours.
@@ -72,7 +90,9 @@ class Actor:
         "claim",
         "context",
         "ending",
+        "failed",
         "gone",
+        "leased_until",
         "started",
         "unwritten",
     )
@@ -104,6 +124,8 @@ class Actor:
         self._desk = desk
         self._settings = settings
         self._jitter = jitter
+        self.leased_until = math.inf
+        self.failed = False
         self.started = False
         self.ending = False
         self.gone = False
@@ -214,7 +236,8 @@ class Actor:
         if self._cause is Stop.KILL:
             return Ending(AgentState.KILLED, Reason.KILLED, error)
         if self._cause is not None:
-            return Ending(AgentState.FAILED, self._cause.value, error)
+            error = error or _WORDS.get(self._cause)
+            return Ending(AgentState.FAILED, _REASONS[self._cause], error)
         if failure is None or (self._scope is not None and self._scope.cancel_called):
             error = error or f"it ran for longer than its timeout of {self.claim.timeout:g} s"
             return self._retry(Reason.TIMEOUT, error)
@@ -239,6 +262,7 @@ class Actor:
             log.warning("ending not written", status=ending.status)
             return
         reason = Reason.KILLED if ended.agent == AgentState.KILLED else ending.reason
+        self.failed = reason in {Reason.ERROR, Reason.TIMEOUT}
         log.info(
             "agent ended",
             status=str(ended.agent),

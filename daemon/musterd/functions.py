@@ -52,6 +52,12 @@ class Options:
         backoff: seconds before the first retry; doubled for each further one.
         backoff_max: seconds before a retry at most.
         messages: whether its agents take messages.
+        exclusive: whether an agent is stopped when its lease may run out unrenewed, before another
+            daemon may start the task again.
+        max_failures: how many may fail within `failure_window` before the kind is paused; no limit
+            unless given.
+        failure_window: seconds.
+        failure_pause: seconds of that pause.
     """
 
     name: str
@@ -61,6 +67,10 @@ class Options:
     backoff: float = 1.0
     backoff_max: float = 60.0
     messages: bool = True
+    exclusive: bool = False
+    max_failures: int | None = None
+    failure_window: float = 60.0
+    failure_pause: float = 60.0
 
     def __post_init__(self) -> None:
         if not ids.is_name(str(self.name)):  # `@agent` without brackets hands in a function
@@ -74,7 +84,10 @@ class Options:
         if self.max_concurrent is not None and not _is_count(self.max_concurrent, MOST_AT_ONCE):
             accepted = f"a whole number, 1 to {MOST_AT_ONCE}"
             raise OptionError("max_concurrent", self.max_concurrent, accepted)
-        for option in ("backoff", "backoff_max"):
+        if self.max_failures is not None and not _is_count(self.max_failures, MOST_AT_ONCE):
+            accepted = f"a whole number, 1 to {MOST_AT_ONCE}"
+            raise OptionError("max_failures", self.max_failures, accepted)
+        for option in ("backoff", "backoff_max", "failure_window", "failure_pause"):
             if not _is_seconds(value := getattr(self, option), 0.0):
                 raise OptionError(option, value, f"seconds, 0 to {LONGEST:.0f}")
 
@@ -90,7 +103,7 @@ class Options:
         return {name: value for name, value in values.items() if value is not None}
 
 
-def agent(
+def agent(  # noqa: PLR0913 - an argument an option, each by its name
     name: str,
     *,
     timeout: float | None = None,
@@ -98,6 +111,10 @@ def agent(
     max_concurrent: int | None = None,
     backoff: float = 1.0,
     backoff_max: float = 60.0,
+    exclusive: bool = False,
+    max_failures: int | None = None,
+    failure_window: float = 60.0,
+    failure_pause: float = 60.0,
 ) -> Callable[[Function], Function]:
     """Mark a function as a kind of agent; it stays the function it is.
 
@@ -116,6 +133,10 @@ def agent(
         max_concurrent=max_concurrent,
         backoff=backoff,
         backoff_max=backoff_max,
+        exclusive=exclusive,
+        max_failures=max_failures,
+        failure_window=failure_window,
+        failure_pause=failure_pause,
     )
 
     def mark(function: Function) -> Function:

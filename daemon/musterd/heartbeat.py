@@ -6,6 +6,7 @@ Nothing else is done in it: what takes long would let leases run out.
 
 import anyio
 
+from musterd.clocks import boottime
 from musterd.errors import MusterdError, NameTakenError
 from musterd.membership import Membership
 from musterd.settings import Settings
@@ -33,6 +34,7 @@ class Heartbeat:
         supervisor: Supervisor,
         troubles: Troubles,
     ) -> None:
+        self._ttl = settings.heartbeat_ttl
         self._interval = settings.heartbeat_interval
         self._store = store
         self._membership = membership
@@ -71,7 +73,11 @@ class Heartbeat:
                 self._troubles.over(renew.__name__)
 
     async def _renew_leases(self) -> None:
-        for agent_id in await self._store.renew(list(self._supervisor.actors)):
+        agent_ids = list(self._supervisor.actors)
+        until = boottime() + self._ttl
+        lost = await self._store.renew(agent_ids)
+        self._supervisor.renewed(agent_ids, until)
+        for agent_id in lost:
             self._supervisor.lose(agent_id)
 
     async def _renew_record(self) -> None:

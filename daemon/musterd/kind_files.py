@@ -47,6 +47,10 @@ class _Table(BaseModel):
     backoff: float | None = None
     backoff_max: float | None = None
     messages: bool = False
+    exclusive: bool = False
+    max_failures: int | None = None
+    failure_window: float | None = None
+    failure_pause: float | None = None
 
 
 class _File(BaseModel):

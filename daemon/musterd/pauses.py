@@ -3,7 +3,9 @@
 Kept in memory alone, so a restart forgets it. It knows nothing of agents: those that run, run on.
 """
 
-from collections.abc import Collection
+import math
+import time
+from collections.abc import Callable, Collection
 
 from musterd.errors import NotOfferedError
 
@@ -13,12 +15,14 @@ class Pauses:
 
     Args:
         kinds: those that it offers; no other can be paused here.
+        clock: seconds since some moment.
     """
 
-    def __init__(self, kinds: Collection[str]) -> None:
+    def __init__(self, kinds: Collection[str], clock: Callable[[], float] = time.monotonic) -> None:
         self.everything = False
         self._offered = kinds
-        self._kinds: set[str] = set()
+        self._clock = clock
+        self._kinds: dict[str, float] = {}
 
     @property
     def kinds(self) -> list[str]:
@@ -28,6 +32,18 @@ class Pauses:
     def holds(self, kind: str) -> bool:
         """Whether nothing of this kind may be claimed."""
         return self.everything or kind in self._kinds
+
+    def pause_for(self, kind: str, seconds: float) -> None:
+        """Pause one kind for so long; a pause without an end stays one."""
+        self._kinds.setdefault(kind, self._clock() + seconds)
+
+    def expired(self) -> list[str]:
+        """End the pauses whose time is over; the kinds."""
+        now = self._clock()
+        over = [kind for kind, until in self._kinds.items() if until <= now]
+        for kind in over:
+            del self._kinds[kind]
+        return over
 
     def pause(self, kind: str | None = None) -> None:
         """Pause one kind, or everything.
@@ -39,7 +55,7 @@ class Pauses:
             self.everything = True
         else:
             self._check(kind)
-            self._kinds.add(kind)
+            self._kinds[kind] = math.inf
 
     def resume(self, kind: str | None = None) -> None:
         """End the pause of one kind, or every pause; one that is not paused is no error.
@@ -52,7 +68,7 @@ class Pauses:
             self._kinds.clear()
         else:
             self._check(kind)
-            self._kinds.discard(kind)
+            self._kinds.pop(kind, None)
 
     def _check(self, kind: str) -> None:
         if kind not in self._offered:

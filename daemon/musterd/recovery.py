@@ -3,12 +3,12 @@
 The server decides whether an owner is dead; here is decided only when to ask.
 """
 
-import time
 from collections.abc import Callable, Collection
 
 import structlog
 
 from musterd import identity, ids
+from musterd.clocks import boottime
 from musterd.errors import MusterdError, NotOwnerError
 from musterd.leftovers import end_leftovers
 from musterd.link import Link
@@ -17,11 +17,6 @@ from musterd.settings import Settings
 from musterd.store import PAGE, Store
 
 log = structlog.get_logger()
-
-
-def _clock() -> float:
-    # Goes on while the machine sleeps, as the server's TTLs do.
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Recovery:
@@ -35,7 +30,7 @@ class Recovery:
     """
 
     def __init__(
-        self, store: Store, link: Link, settings: Settings, clock: Callable[[], float] = _clock
+        self, store: Store, link: Link, settings: Settings, clock: Callable[[], float] = boottime
     ) -> None:
         self._store = store
         self._link = link

@@ -25,6 +25,7 @@ from musterd.errors import MusterdError, SettingError, UnwrittenError
 from musterd.heartbeat import Heartbeat
 from musterd.keys import Keys
 from musterd.kinds import Kind, load_kinds
+from musterd.leases import Leases
 from musterd.membership import Membership
 from musterd.notes import Notes
 from musterd.orders import Orders
@@ -161,6 +162,7 @@ class Daemon:
             connections.listener, keys, settings, orders, supervisor, link, troubles
         )
         self._heartbeat = Heartbeat(settings, store, membership, supervisor, troubles)
+        self._leases = Leases(settings, supervisor)
         link.on_back = self._heartbeat.hurry
         duties = (control.sweep, self._recover, self._offer, self._reap)
         self._rounds = Rounds(settings.heartbeat_interval, store, troubles, *duties)
@@ -210,6 +212,7 @@ class Daemon:
     async def _start(self, outer: TaskGroup) -> None:
         await self._membership.join()
         outer.start_soon(self._heartbeat.run)
+        outer.start_soon(self._leases.run)
         outer.start_soon(self._stalls.run)
         await self._settle_own_past()
         await self._offer()

@@ -31,7 +31,7 @@ from musterd.moves import (
     Offer,
 )
 from musterd.scripts import Reply, Step
-from musterd.submission import Submission, optional_seconds
+from musterd.submission import Submission, optional_seconds, seconds_text
 
 RENEWALS: Final = 500
 """Heartbeats renewed in one step: it takes the server about a millisecond."""
@@ -128,6 +128,15 @@ class Store:
         if reply[0] != "ok":
             raise refusal(agent_id, reply)
         return Ended(agent=reply[1], task=reply[2])
+
+    async def tell_paused(self, agent_id: str, token: str, seconds: float) -> None:
+        """Tell that the agent's kind is paused on this daemon, because this one too has failed.
+
+        Raises:
+            NotOwnerError, NotFoundError, BrokenRecordError: nothing was told.
+        """
+        step = ("paused", agent_id, token, seconds_text(seconds))
+        accept(agent_id, await self._commit(step))
 
     async def kill(self, target: KillTarget, order: KillOrder) -> KillOutcome:
         """Ask for the end of an agent or a task, durably.

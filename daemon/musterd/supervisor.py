@@ -3,7 +3,8 @@
 It never writes an agent's record. It ends when it was told to drain and its last agent has ended.
 """
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import anyio
@@ -12,8 +13,10 @@ from anyio.abc import TaskGroup
 
 from musterd import ids
 from musterd.actor import Actor, Stop
+from musterd.clocks import boottime
 from musterd.desks import Desks
 from musterd.errors import MusterdError, NotOwnerError
+from musterd.intensity import Intensity
 from musterd.jsons import Json
 from musterd.kinds import Kind
 from musterd.moves import Claim, Offer
@@ -70,6 +73,8 @@ class Supervisor:
         self._settings = settings
         self._bell = anyio.Event()
         self._claims = 0
+        self._exclusive: dict[str, Actor] = {}
+        self._intensity = Intensity(kinds)
         self._missing = False
         self._troubles = troubles
         self._skipped: set[str] = set()
@@ -157,6 +162,19 @@ class Supervisor:
             log.warning("lease lost", **_ids(actor))
             actor.stop(Stop.LOST)
 
+    def renewed(self, agent_ids: Iterable[str], until: float) -> None:
+        """The leases of these agents last until then, by `clocks.boottime`."""
+        for agent_id in agent_ids:
+            if (actor := self._exclusive.get(agent_id)) is not None:
+                actor.leased_until = until
+
+    def expire(self, before: float, grace: float) -> None:
+        """Stop the exclusive agents whose leases run out before then, within `grace` seconds."""
+        for actor in list(self._exclusive.values()):
+            if actor.leased_until < before and not actor.stopping:
+                log.warning("lease may run out, the exclusive agent is stopped", **_ids(actor))
+                actor.stop(Stop.EXPIRED, grace)
+
     def lose_all(self) -> None:
         """Stop every agent: this daemon itself is superseded."""
         for agent_id in list(self.actors):
@@ -203,11 +221,14 @@ class Supervisor:
         try:
             if self._missing:
                 await self._man(agents)
+            for kind in self.pauses.expired():
+                log.info("kind resumed", kind=kind)
             offers = list(self._offers())
             room = min(self._capacity - len(self.actors), MOST)
             if self.draining or room <= 0 or not offers:
                 return SLOW_LOOK
             self._claims += 1
+            leased_until = boottime() + self._settings.heartbeat_ttl
             claimed = await self._store.claim(self._claims, ids.new_token(), room, offers)
         except NotOwnerError:  # our record has expired; the next heartbeat sets it again
             return SLOW_LOOK
@@ -217,7 +238,7 @@ class Supervisor:
         self._troubles.over("claim")
         self._report(claimed.broken)
         for claim in claimed.claims:
-            self._spawn(agents, claim)
+            self._spawn(agents, claim, leased_until)
         if len(claimed.claims) == room:
             return 0.0
         return SLOW_LOOK if claimed.due is None else min(SLOW_LOOK, claimed.due + 0.001)
@@ -236,12 +257,15 @@ class Supervisor:
                 log.warning("skipped by a claim: no pending task, or no queue", key=key)
         self._skipped = set(broken)
 
-    def _spawn(self, agents: TaskGroup, claim: Claim) -> None:
+    def _spawn(self, agents: TaskGroup, claim: Claim, leased_until: float = math.inf) -> None:
         kind, desk = self._kinds[claim.kind], self._desks.open(claim)
         actor = Actor(claim, kind, self._store, desk, self._settings, owner=self._owner)
         former = self.actors.get(claim.agent_id)
         self.actors[claim.agent_id] = actor
         self._alive[claim.kind] += 1
+        if kind.exclusive:
+            actor.leased_until = leased_until
+            self._exclusive[claim.agent_id] = actor
         if self._closing:
             actor.stop(Stop.SHUTDOWN)
         agents.start_soon(self._run, actor, former)
@@ -251,12 +275,33 @@ class Supervisor:
             if former is not None:
                 await self._end(former)
             await actor.run()
+            if actor.failed:
+                await self._note_failure(actor.claim)
         finally:
             self.unwritten += actor.unwritten
             if self.actors.get(actor.claim.agent_id) is actor:
                 del self.actors[actor.claim.agent_id]
+                self._exclusive.pop(actor.claim.agent_id, None)
             self._alive[actor.claim.kind] -= 1
             self._bell.set()
+
+    async def _note_failure(self, claim: Claim) -> None:
+        """Pause a kind whose agents fail too often, and tell of it."""
+        kind = self._kinds[claim.kind]
+        if not self._intensity.exceeded(kind.name, anyio.current_time()):
+            return
+        self.pauses.pause_for(kind.name, kind.failure_pause)
+        log.error(
+            "kind paused, its agents fail too often",
+            kind=kind.name,
+            failures=kind.max_failures,
+            within=kind.failure_window,
+            seconds=kind.failure_pause,
+        )
+        try:
+            await self._store.tell_paused(claim.agent_id, claim.token, kind.failure_pause)
+        except MusterdError as error:  # it is paused all the same
+            log.warning("pause not told", kind=kind.name, error=str(error))
 
     async def _end(self, former: Actor) -> None:
         """End an agent of the same id, whose record somebody removed: its work must not overlap."""

@@ -54,3 +54,13 @@ function STEPS.output(id, token, kept, first, ...)
   if ended(AGENT_STEPS, agent.status) then redis.call('PEXPIRE', key, RETENTION) end
   return {'ok'}
 end
+
+-- paused: its kind is paused on this daemon, because too many of its agents fail.
+-- ARGS 1 agent that failed last · 2 token · 3 for how many seconds
+-- OK   {'ok'}
+function STEPS.paused(id, token, seconds)
+  local agent = read_owned(id, token)
+  local about = {id = agent.task, kind = agent.kind, attempt = agent.attempt}
+  tell('kind.paused', about, id, ME, ',"seconds":' .. seconds)
+  return {'ok'}
+end
