@@ -1,0 +1,107 @@
+"""Measures a run by its log of events: how fast the killed and the orphaned were found."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from tests.chaos.plan import DAEMONS
+from tests.chaos.stage import GRACE, TTL, Stage, link, place
+from tests.checker.contract import milliseconds
+from tests.checker.event import Event
+from tests.checker.promises import Break
+
+KILL: float = 1.0
+"""Calm seconds within which a kill is carried out, beside the grace of the agent."""
+
+RECOVERY: float = TTL + TTL / 3 + 1.0
+"""Calm seconds within which a killed daemon's agents are found by another one."""
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One attempt, as it was told; times are Unix seconds."""
+
+    node: str
+    kind: str
+    spawned: float
+    ended: float | None = None
+    how: str = ""
+    """`completed`, `failed` or `killed`."""
+    reason: str | None = None
+
+
+@dataclass(slots=True)
+class Verdict:
+    """What was measured; seconds."""
+
+    attempts: int = 0
+    retries: int = 0
+    kills: list[float] = field(default_factory=list)
+    recoveries: list[float] = field(default_factory=list)
+    breaks: list[Break] = field(default_factory=list)
+
+
+def judge(stage: Stage, events: Iterable[Event], asked: dict[str, float], slack: float) -> Verdict:
+    """Hold a run that is over to the bounds, `slack` seconds more for a machine that is busy."""
+    attempts = _attempts(events)
+    verdict = Verdict(len(attempts), sum(not agent_id.endswith(".1") for agent_id in attempts))
+    for agent_id, when in asked.items():
+        attempt = attempts.get(agent_id)
+        if attempt is None or attempt.ended is None:
+            verdict.breaks.append(_broken(agent_id, "its kill was accepted, and it has no ending"))
+            continue
+        number = _number(stage, attempt.node)
+        where = (place(-1), place(number), link(number))
+        took = stage.troubles.calm(when, attempt.ended, where)
+        verdict.kills.append(took)
+        grace = GRACE if attempt.kind in {"stubborn", "careful"} else 0.0
+        if took > KILL + grace + slack:
+            suffered = stage.troubles.within(when - 1, attempt.ended, where)
+            seconds = f"{took:.2f} calm s of {attempt.ended - when:.2f}"
+            verdict.breaks.append(_broken(agent_id, f"its kill took {seconds}; {suffered}"))
+    for took, agent_id in _recoveries(stage, attempts):
+        verdict.recoveries.append(took)
+        if took > RECOVERY + slack:
+            what = f"{agent_id}: its daemon was killed, and it was found after {took:.2f} s"
+            verdict.breaks.append(Break(7, what, agent_id.rpartition(".")[0]))
+    return verdict
+
+
+def _attempts(events: Iterable[Event]) -> dict[str, Attempt]:
+    attempts: dict[str, Attempt] = {}
+    for event in events:
+        if event.agent_id is None or not event.type.startswith("agent."):
+            continue
+        at = milliseconds(event.time) / 1000
+        if event.type == "agent.spawned":
+            attempts[event.agent_id] = Attempt(event.node or "", event.kind, at)
+        elif event.type != "agent.running":
+            attempt = attempts[event.agent_id]
+            attempt.ended, attempt.how = at, event.type.removeprefix("agent.")
+            attempt.reason = event.reason
+    return attempts
+
+
+def _recoveries(stage: Stage, attempts: dict[str, Attempt]) -> Iterator[tuple[float, str]]:
+    """How long after its daemon's death an agent was told as lost, where nothing else was wrong.
+
+    Who judges must itself have been heard for a while, so the time before counts as well.
+    """
+    deaths = [one for one in stage.troubles.found if one.name == "kill -9"]
+    others = {place(-1), *map(place, range(DAEMONS)), *map(link, range(DAEMONS))}
+    for death in deaths:
+        for agent_id, attempt in attempts.items():
+            if place(_number(stage, attempt.node)) != death.where or attempt.ended is None:
+                continue
+            if not attempt.spawned < death.start < attempt.ended or attempt.reason != "lost":
+                continue
+            begun = death.start - TTL - TTL / 3
+            if not stage.troubles.within(begun, attempt.ended, others - {death.where}):
+                yield attempt.ended - death.start, agent_id
+
+
+def _number(stage: Stage, node: str) -> int:
+    return [daemon.node for daemon in stage.daemons].index(node)
+
+
+def _broken(agent_id: str, what: str) -> Break:
+    return Break(5, f"{agent_id}: {what}", agent_id.rpartition(".")[0])
