@@ -8,7 +8,7 @@ import os
 import resource
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Final
+from typing import Final, NamedTuple
 
 import anyio
 import structlog
@@ -26,6 +26,7 @@ from musterd.kinds import Kind, load_kinds
 from musterd.link import Link
 from musterd.membership import Membership
 from musterd.orders import Orders
+from musterd.pulse import PATIENCE, Pulse
 from musterd.reads import Reads
 from musterd.recovery import Recovery
 from musterd.rounds import Rounds
@@ -92,7 +93,27 @@ async def _live(settings: Settings, stopping: Stopping) -> None:
         listener = await stack.enter_async_context(
             valkey.connect(url, connections=HANDLERS, decode=False)
         )
-        await Daemon(settings, epoch, kinds, stopping, redis, listener, where).run()
+        prober = await stack.enter_async_context(
+            valkey.connect(url, connections=1, patience=PATIENCE)
+        )
+        clients = Clients(redis, listener, prober, where)
+        await Daemon(settings, epoch, kinds, stopping, clients).run()
+
+
+class Clients(NamedTuple):
+    """The connections of a daemon.
+
+    Attributes:
+        redis: for steps and reads; answers text.
+        listener: for the subscription and replies; answers bytes.
+        prober: for the pulse alone.
+        where: the server's name for people.
+    """
+
+    redis: Redis
+    listener: Redis
+    prober: Redis
+    where: str
 
 
 class Daemon:
@@ -103,9 +124,7 @@ class Daemon:
         epoch: of this life.
         kinds: what it offers.
         stopping: the word to stop.
-        redis: for steps and reads; answers text.
-        listener: for the subscription and replies; answers bytes.
-        where: the server's name for people.
+        clients: of its server.
     """
 
     def __init__(
@@ -114,10 +133,9 @@ class Daemon:
         epoch: str,
         kinds: dict[str, Kind],
         stopping: Stopping,
-        redis: Redis,
-        listener: Redis,
-        where: str,
+        clients: Clients,
     ) -> None:
+        redis, listener, prober, where = clients
         keys = Keys(settings.prefix)
         self._settings = settings
         self._epoch = epoch
@@ -127,6 +145,7 @@ class Daemon:
         self._orphans = Orphans()
         link = self._link = Link(where)
         self._server = Server(redis, link, where, settings.prefix)
+        self._pulse = Pulse(prober, link, redis, listener)
         call = partial(scripts.call, redis, Caller.of(settings, epoch=epoch))
         self._committer = Committer(call, link)
         store = self._store = Store(self._committer)
@@ -147,10 +166,11 @@ class Daemon:
         """
         become_subreaper()
         _raise_file_limit()
-        async with anyio.create_task_group() as obeying:
-            obeying.start_soon(self._obey)
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(self._obey)
+            beside.start_soon(self._pulse.run)
             await self._live()
-            obeying.cancel_scope.cancel()
+            beside.cancel_scope.cancel()
         if self._supervisor.unwritten:
             raise UnwrittenError(self._supervisor.unwritten)
 

@@ -1,5 +1,7 @@
 """Connections to Valkey, each sized and bounded on purpose, and what their errors mean to us."""
 
+from typing import Any
+
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -42,11 +44,13 @@ _WRONG_PASSWORD = ("invalid username-password pair", "WRONGPASS", "invalid passw
 _PASSING_WORDS = ("BUSY", "MISCONF", "NOREPLICAS", "UNBLOCKED")
 
 
-def connect(url: str, *, connections: int, decode: bool = True) -> Redis:
+def connect(
+    url: str, *, connections: int, decode: bool = True, patience: float = ANSWER_TIMEOUT
+) -> Redis:
     """A client with a pool of its own, whose users wait for a connection where all are taken.
 
     It retries nothing: callers know what is safe to repeat. It answers text, or bytes if told not
-    to decode.
+    to decode; a call that is not answered within `patience` seconds fails.
     """
     pool = BlockingConnectionPool.from_url(
         url,
@@ -54,12 +58,26 @@ def connect(url: str, *, connections: int, decode: bool = True) -> Redis:
         encoding_errors="replace",  # a record made nonsense by hand must not break its whole batch
         max_connections=connections,
         timeout=None,
-        socket_timeout=ANSWER_TIMEOUT,
-        socket_connect_timeout=ANSWER_TIMEOUT,
+        socket_timeout=patience,
+        socket_connect_timeout=patience,
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
     )
     return Redis.from_pool(pool)
+
+
+async def drop_connections(redis: Redis) -> None:
+    """End each connection of a client: a call that waits on one fails at once, as if it was cut.
+
+    redis-py's own `disconnect` would take those in use from under the calls that write to them.
+    """
+    pool: Any = redis.connection_pool
+    for connection in pool._in_use_connections:  # noqa: SLF001 - redis-py shows them nowhere
+        if connection._writer is not None:  # noqa: SLF001 - nor what could cut one
+            connection._writer.transport.abort()  # noqa: SLF001 - as above
+    # No wait, so that none of these is taken into use meanwhile.
+    for connection in list(pool._available_connections):  # noqa: SLF001 - as above
+        await connection.disconnect(nowait=True)
 
 
 def locate(settings: Settings) -> tuple[str, str]:

@@ -131,9 +131,7 @@ class _Run:
             for task in self._plan.tasks:
                 all_of_it.start_soon(_at, began + task.at, self.work.do, task)
             for fault in self._plan.faults:
-                all_of_it.start_soon(
-                    _at, began + fault.at, faults.carry_out, self._stage, fault
-                )
+                all_of_it.start_soon(_at, began + fault.at, faults.carry_out, self._stage, fault)
 
     async def _come_to_rest(self) -> None:
         began = time.monotonic()
@@ -143,7 +141,9 @@ class _Run:
         await wait_until(self._no_kills, REST, "every kill that was accepted is carried out")
         live = await self._stage.client.read(lambda reads: reads.live_tasks())
         for task_id in live:
-            if any(task.task_id == task_id and task.kill_after is not None for task in self._plan.tasks):
+            if any(
+                task.task_id == task_id and task.kill_after is not None for task in self._plan.tasks
+            ):
                 await self.work.kill(task_id)
         await wait_until(self._is_at_rest, REST, "every task has ended")
         self.rest = time.monotonic() - began

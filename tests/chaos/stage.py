@@ -101,7 +101,9 @@ class Stage:
                 text = daemon.log_text()
                 at = text.index("Traceback")
                 what = f"{daemon.node} has met a fault of its own"
-                self.breaks.append(Break(10, what, evidence=(text[max(0, at - 500) : at + 3000],)))
+                self.breaks.append(
+                    Break(10, what, evidence=(text[max(0, at - 500) : at + 12_000],))
+                )
         left = [pid for pid in procfs.pids() if self._is_ours(pid)]
         if left:
             self.breaks.append(Break(6, f"processes of agents are left: {left}"))

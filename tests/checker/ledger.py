@@ -162,7 +162,7 @@ class Ledger:
         if body is None or body.agent_id not in self._running:
             return
         for other in bodies.values():
-            if other is body or (other.lost and self.lost_limit):
+            if other is body or other.start > body.start or (other.lost and self.lost_limit):
                 continue
             if other.is_alive() or (other.end or 0) > body.start + TOLERANCE:
                 what = f"its body started while that of {other.agent_id} ran"

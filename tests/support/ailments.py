@@ -127,9 +127,13 @@ async def _administrator(server: Server) -> AsyncIterator[Any]:
 
 async def _save(admin: Any, status: str) -> None:
     async def is_saved() -> bool:
-        with suppress(RedisError):  # one is being saved already
-            await admin.bgsave()
-        return bool((await admin.info("persistence"))["rdb_last_bgsave_status"] == status)
+        found = await admin.info("persistence")
+        if found["rdb_bgsave_in_progress"]:
+            return False
+        if found["rdb_last_bgsave_status"] == status:
+            return True
+        await admin.bgsave()
+        return False
 
     await wait_until(is_saved, 10, f"a snapshot is saved: {status}")
 
