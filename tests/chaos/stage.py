@@ -64,11 +64,10 @@ class Stage:
         self._may_be_down: set[int] = set()
 
     @contextmanager
-    def down(self, number: int, name: str) -> Iterator[None]:
+    def down(self, number: int) -> Iterator[None]:
         """A daemon may end, and be away, during the block."""
         self._may_be_down.add(number)
-        with self.troubles.during(name, place(number)):
-            yield
+        yield
         self._may_be_down.discard(number)
 
     async def bring_back(self, number: int) -> None:

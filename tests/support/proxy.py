@@ -46,8 +46,7 @@ class Proxy:
 
     def __enter__(self) -> Self:
         self._portal = self._stack.enter_context(start_blocking_portal())
-        self.flowing = self._portal.call(_event)
-        self.flowing.set()
+        self.flowing = self._portal.call(_flowing)
         serving = self._portal.start_task_soon(self._serve)
         self._stack.callback(serving.cancel)
         return self
@@ -81,11 +80,13 @@ class Proxy:
 
         self._change(refuse)
 
-    def stall(self) -> None:
-        """Keep every byte back, as a cable that is out: after `heal` all of them arrive."""
+    def stall(self, *ways: Way) -> None:
+        """Keep every byte back, or those of one way: after `heal` all of them arrive."""
 
         def stall() -> None:
-            self.flowing = anyio.Event()
+            for way in ways or Way:
+                if self.flowing[way].is_set():
+                    self.flowing[way] = anyio.Event()
 
         self._change(stall)
 
@@ -150,7 +151,8 @@ class Proxy:
         self.refusing = self.swallowing = False
         self.pause = 0.0
         self._bytes_left.clear()
-        self.flowing.set()
+        for flowing in self.flowing.values():
+            flowing.set()
 
     async def _serve(self) -> None:
         async with anyio.create_task_group() as serving:
@@ -220,7 +222,7 @@ class _Connection:
             self.reset()
 
     async def _pass(self, data: bytes, sink: socket.socket, way: Way) -> None:
-        await self._proxy.flowing.wait()
+        await self._proxy.flowing[way].wait()
         if self._proxy.pause:
             await anyio.sleep(self._proxy.pause)
         if self.deaf or (self._closed and way is Way.REPLIES):
@@ -246,8 +248,11 @@ async def _send(sink: socket.socket, data: bytes) -> None:
             left = left[sink.send(left) :]
 
 
-async def _event() -> anyio.Event:
-    return anyio.Event()
+async def _flowing() -> dict[Way, anyio.Event]:
+    flowing = {way: anyio.Event() for way in Way}
+    for event in flowing.values():
+        event.set()
+    return flowing
 
 
 def _connect(target: str) -> socket.socket | None:

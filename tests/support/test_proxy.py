@@ -67,7 +67,7 @@ def test_cut_is_a_reset(proxy: Proxy) -> None:
 def test_refused_until_healed(proxy: Proxy) -> None:
     """A new connection is reset before it is answered."""
     proxy.refuse()
-    with closing(connect(proxy)) as one, pytest.raises(ConnectionError):
+    with pytest.raises(ConnectionError), closing(connect(proxy)) as one:
         ping(one)
     proxy.heal()
     with closing(connect(proxy)) as one:
@@ -83,6 +83,19 @@ def test_stall_keeps_and_delivers(proxy: Proxy) -> None:
             ping(one)
         proxy.heal()
         assert one.recv(100) == PONG
+
+
+def test_answers_alone_are_kept(proxy: Proxy, server: Server) -> None:
+    """The server acts on what is asked, and nobody hears of it."""
+    with closing(connect(proxy)) as one, server.client() as client:
+        ping(one)
+        proxy.stall(Way.REPLIES)
+        with pytest.raises(TimeoutError):
+            one.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n")
+            one.recv(100)
+        assert client.get("a") == "1"
+        proxy.heal()
+        assert one.recv(100) == b"+OK\r\n"
 
 
 def test_swallow_loses_for_ever(proxy: Proxy) -> None:
