@@ -116,6 +116,11 @@ class Stage:
             if task_id and task_id in line
         ]
 
+    def keep_logs(self, folder: Path) -> None:
+        """Copy what the daemons have logged, for whoever looks for the cause of a break."""
+        for daemon in self.daemons:
+            (folder / f"{daemon.node}.log").write_text(daemon.log_text(), encoding="utf-8")
+
     def _is_ours(self, pid: int) -> bool:
         nodes = tuple(f"MUSTERD_OWNER={daemon.node}/".encode() for daemon in self.daemons)
         return any(one.startswith(nodes) for one in procfs.environment(pid))

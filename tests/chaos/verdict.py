@@ -33,7 +33,6 @@ class Attempt:
 class Verdict:
     """What was measured; seconds."""
 
-    attempts: int = 0
     retries: int = 0
     kills: list[float] = field(default_factory=list)
     recoveries: list[float] = field(default_factory=list)
@@ -43,7 +42,7 @@ class Verdict:
 def judge(stage: Stage, events: Iterable[Event], asked: dict[str, float], slack: float) -> Verdict:
     """Hold a run that is over to the bounds, `slack` seconds more for a machine that is busy."""
     attempts = _attempts(events)
-    verdict = Verdict(len(attempts), sum(not agent_id.endswith(".1") for agent_id in attempts))
+    verdict = Verdict(sum(not agent_id.endswith(".1") for agent_id in attempts))
     for agent_id, when in asked.items():
         attempt = attempts.get(agent_id)
         if attempt is None or attempt.ended is None:

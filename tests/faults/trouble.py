@@ -1,5 +1,6 @@
 """What tests of faults share: daemons behind a proxy, the points of an agent's life, an outage."""
 
+import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -71,7 +72,7 @@ class Trouble:
         return agent_id
 
     async def _bring_to_claim(self, daemon: Daemon) -> str:
-        """The claim after the one that a task wakes is made when it is due: keep that one's answer."""
+        """The claim after the one that a task wakes is made when it is due: keep its answer."""
         before = await self._claims(daemon)
         task_id = await self.scene.submit("hold", delay=1.0)
 
@@ -142,7 +143,7 @@ class Trouble:
         back = time.time() - over
         assert await self.scene.ending(doomed) == ("killed", "killed")
         killed = milliseconds((await self.scene.agent(doomed)).completed_at or "") / 1000 - over
-        print(f"back to work after {back:.2f} s, killed after {max(killed, 0):.2f} s")
+        tell(f"back to work after {back:.2f} s, killed after {max(killed, 0):.2f} s")
         assert max(back, killed) < BACK + SLACK
         for agent_id in kept:
             assert (await self.scene.agent(agent_id)).status == "running"
@@ -152,7 +153,8 @@ class Trouble:
 
     async def submit(self, kind: str, context: Any = None, **options: Any) -> str:
         """Submit a task, whatever is the matter with the server; its id."""
-        return await persist(lambda: self.scene.submit(kind, context, **options))
+        task_id: str = await persist(lambda: self.scene.submit(kind, context, **options))
+        return task_id
 
     async def _ask_to_kill(self, agent_id: str) -> None:
         await anyio.sleep(0.1)
@@ -168,6 +170,11 @@ async def persist(call: Callable[[], Awaitable[Any]]) -> Any:
             await anyio.sleep(0.02)
 
 
+def tell(measured: str) -> None:
+    """Show a figure: `pytest -rP` prints it."""
+    sys.stdout.write(f"{measured}\n")
+
+
 async def last(seconds: float) -> None:
     """A fault goes on for so long."""
     await anyio.sleep(seconds)
@@ -179,9 +186,7 @@ async def open_trouble(
 ) -> AsyncIterator[Trouble]:
     """A scene, a proxy before its server, and the checker over all of it."""
     with Proxy(server.url) as proxy:
-        async with open_scene(
-            server, prefix, folder, start_daemon, lost_limit=lost_limit
-        ) as scene:
+        async with open_scene(server, prefix, folder, start_daemon, lost_limit=lost_limit) as scene:
             try:
                 yield Trouble(scene, proxy)
             finally:

@@ -90,8 +90,8 @@ def test_answers_alone_are_kept(proxy: Proxy, server: Server) -> None:
     with closing(connect(proxy)) as one, server.client() as client:
         ping(one)
         proxy.stall(Way.REPLIES)
+        one.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n")
         with pytest.raises(TimeoutError):
-            one.sendall(b"*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n")
             one.recv(100)
         assert client.get("a") == "1"
         proxy.heal()

@@ -1,0 +1,160 @@
+"""Breaks promises on purpose, each in a copy of the package, and sees whether chaos finds it.
+
+`python -m tests.chaos.planted [NAME…]`: exit code 1 if one was not found. Each gets several seeds.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import musterd
+
+SECONDS: Final = 20
+SEEDS: Final = range(1, 5)
+LIMIT: Final = 180
+"""Seconds after which a run has hung, which nobody is told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plant:
+    """One fault in the package.
+
+    Attributes:
+        name: what it is called here.
+        promise: the one it breaks.
+        file: where, below the package.
+        text: what stands there.
+        instead: what is put in its place.
+    """
+
+    name: str
+    promise: int
+    file: str
+    text: str
+    instead: str
+
+
+PLANTS: Final = (
+    Plant(
+        "owner not checked", 4, "lua/prelude.lua",
+        "  if agent.node ~= ME or agent.epoch ~= EPOCH or agent.token ~= token then"
+        " refuse('not_owner') end\n",
+        "",
+    ),
+    Plant(
+        "event told twice", 3, "lua/ending.lua",
+        "  if ME ~= '' then forget_oldest(2) end\n",
+        "  tell('task.' .. status, task, task.agent, node, outcome(ending) .. final)\n",
+    ),
+    Plant(
+        "kills not read again", 5, "control.py",
+        "            async for agent_id, request in self._kill_requests():\n"
+        "                self._supervisor.kill(agent_id, _grace(request))\n",
+        "            pass\n",
+    ),
+    Plant(
+        "orphan settled though its owner lives", 4, "lua/recover.lua",
+        "  check_owner_dead(agent, work_ended)\n",
+        "",
+    ),
+    Plant(
+        "orphan settled twice", 3, "lua/recover.lua",
+        "  local is_over = ended(AGENT_STEPS, agent.status)\n"
+        "  if is_over or agent.node ~= node then return strike_off(id, node, is_over) end\n",
+        "  if ended(AGENT_STEPS, agent.status) then agent.status = 'running' end\n",
+    ),
+    Plant(
+        "ending not idempotent", 3, "lua/finish.lua",
+        "  if ended(AGENT_STEPS, agent.status) then\n",
+        "  if ended(AGENT_STEPS, agent.status) then agent.status = 'running' end\n"
+        "  if false then\n",
+    ),
+    Plant(
+        "claim not idempotent", 9, "lua/claim.lua",
+        "  if last[2] == number then\n",
+        "  if false then\n",
+    ),
+    Plant(
+        "superseded owner not told", 4, "heartbeat.py",
+        "            self._supervisor.lose(agent_id)\n",
+        "            pass\n",
+    ),
+    Plant(
+        "retry after a kill", 5, "lua/ending.lua",
+        "not FINAL_REASONS[reason] and ",
+        "",
+    ),
+    Plant(
+        "killed told before the end", 6, "runtimes/process.py",
+        "                        ending.exit_code = await group.end(context)\n",
+        "                        ending.exit_code = -15\n",
+    ),
+    Plant(
+        "leftovers not ended", 6, "recovery.py",
+        "await end_leftovers([f\"{self._node}/{life.epoch}\" for life in lives], self._grace)",
+        "0",
+    ),
+    Plant(
+        "dead daemons not looked for", 7, "recovery.py",
+        "            for node in dead:\n                await self._settle(node)\n",
+        "            pass\n",
+    ),
+    Plant(
+        "leases given up on a drain", 8, "service.py",
+        "        self._heartbeat.hurry()\n",
+        "        self._heartbeat._interval = 3600.0\n",
+    ),
+)  # fmt: skip
+
+
+def plant(one: Plant, folder: Path) -> None:
+    """Copy the package into a folder, with this fault in it."""
+    package = folder / "musterd"
+    shutil.copytree(Path(musterd.__file__).parent, package, ignore=shutil.ignore_patterns("*.pyc"))
+    path = package / one.file
+    text = path.read_text(encoding="utf-8")
+    assert text.count(one.text) == 1, (
+        f"{one.name}: {one.file} holds it {text.count(one.text)} times"
+    )
+    path.write_text(text.replace(one.text, one.instead), encoding="utf-8")
+
+
+def find(one: Plant, seed: int) -> str:
+    """Let chaos look for it; the break that it has found, empty if none."""
+    with tempfile.TemporaryDirectory(prefix="musterd-") as name:
+        plant(one, Path(name))
+        run = subprocess.run(
+            [sys.executable, "-m", "tests.chaos", str(seed), str(SECONDS), "1"],
+            env=os.environ | {"PYTHONPATH": name, "TMPDIR": name},
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=LIMIT,
+            check=False,
+        )
+        lines = run.stdout.splitlines()
+    return next((line for line in lines if line.startswith("promise ")), "")
+
+
+def _main(names: list[str]) -> int:
+    missed = 0
+    for one in PLANTS:
+        if names and one.name not in names:
+            continue
+        found = seed = 0
+        for seed in SEEDS:
+            found = find(one, seed)
+            if found:
+                break
+        missed += not found
+        sys.stdout.write(f"{one.name}: {f'seed {seed}: {found}' if found else 'NOT FOUND'}\n")
+        sys.stdout.flush()
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))
