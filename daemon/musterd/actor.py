@@ -5,6 +5,7 @@ ending before the work has really ended. What it is stopped for is noted before 
 cancelled, and decides the ending; the text of an exception never does.
 """
 
+import math
 import random
 import time
 from collections.abc import Callable
@@ -53,6 +54,7 @@ class Actor:
         store: where each step is written.
         owner: `{node}/{epoch}`.
         grace: seconds between asking the agent to stop and forcing it.
+        lease: seconds after which the word to start is too old to be followed.
         jitter: a number from 0 to 1; spreads retries.
     """
 
@@ -62,6 +64,7 @@ class Actor:
         "_final",
         "_jitter",
         "_kind",
+        "_lease",
         "_scope",
         "_store",
         "claim",
@@ -79,6 +82,7 @@ class Actor:
         *,
         owner: str,
         grace: float,
+        lease: float = math.inf,
         jitter: Callable[[], float] = random.random,
     ) -> None:
         self.claim = claim
@@ -93,6 +97,7 @@ class Actor:
         )
         self._kind = kind
         self._store = store
+        self._lease = lease
         self._jitter = jitter
         self.ending = False
         self.gone = False
@@ -157,7 +162,7 @@ class Actor:
     async def _live(self) -> None:
         began = time.monotonic()
         with anyio.CancelScope(shield=True) as self._final:
-            ready = await self._store.start(self.claim.agent_id, self.claim.token)
+            ready = await self._start()
         if self._final.cancelled_caught:
             self.unwritten = True
             return
@@ -169,6 +174,14 @@ class Actor:
             log.warning("agent stopped, it belongs to another owner", **_since(began))
             return
         await self._finish(ending, began)
+
+    async def _start(self) -> bool:
+        """Ask for the word to start; one that was long under way may be of a lease that is over."""
+        while True:
+            asked = _clock()
+            ready = await self._store.start(self.claim.agent_id, self.claim.token)
+            if _clock() - asked < self._lease:
+                return ready
 
     async def _work(self) -> Ending:
         """Run what the kind says; the ending is decided by how it ended and what it was told."""
@@ -248,6 +261,11 @@ def _read_context(text: str) -> Json:
     except jsons.JsonError as error:
         raise ContextRejected(f"context: {error}") from None
     return context
+
+
+def _clock() -> float:
+    # Goes on while the machine sleeps, as the server's TTLs do.
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _since(began: float) -> dict[str, float]:

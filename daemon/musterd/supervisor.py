@@ -55,6 +55,7 @@ class Supervisor:
         self._owner = f"{settings.node}/{epoch}"
         self._capacity = settings.capacity
         self._grace = settings.kill_grace
+        self._lease = settings.heartbeat_interval
         self._bell = anyio.Event()
         self._claims = 0
         self._missing = False
@@ -193,7 +194,12 @@ class Supervisor:
 
     def _spawn(self, agents: TaskGroup, claim: Claim) -> None:
         actor = Actor(
-            claim, self._kinds[claim.kind], self._store, owner=self._owner, grace=self._grace
+            claim,
+            self._kinds[claim.kind],
+            self._store,
+            owner=self._owner,
+            grace=self._grace,
+            lease=self._lease,
         )
         former = self.actors.get(claim.agent_id)
         self.actors[claim.agent_id] = actor

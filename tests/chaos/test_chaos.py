@@ -13,7 +13,7 @@ SLACK = 3.0
 """Seconds that bounds are widened by: other tests may run beside this one."""
 
 FAILED_ONCE = (3, 5, 6)
-"""Seeds that have found something: a second attempt taken for an overlap by the checker itself; calls
+"""Seeds that have found something: a later attempt that the checker took for an overlap; calls
 that waited five seconds on connections whose bytes a black hole had taken."""
 
 

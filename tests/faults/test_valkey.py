@@ -151,7 +151,7 @@ async def test_sigkill_with_a_second_unsynced(
 ) -> None:
     """`everysec` and kill -9: the promises hold for what the server has kept, and work goes on."""
     server = own_server(config={"appendonly": "yes", "appendfsync": "everysec"})
-    async with open_trouble(server, prefix, tmp_path: Path, start_daemon, 10.0) as trouble:
+    async with open_trouble(server, prefix, tmp_path, start_daemon, 10.0) as trouble:
         await trouble.daemon()
         kept = await trouble.scene.start("hold")
         async with Redis.from_url(server.url) as redis:
