@@ -32,7 +32,7 @@ class Report:
             f"faults      {sum(self.faults.values())}: {kinds}",
             f"tasks       {len(self.plan.tasks)}, retries {verdict.retries}",
             f"kills       {len(verdict.kills)}, worst {max(verdict.kills, default=0.0):.2f} s",
-            f"recoveries  {len(verdict.recoveries)} with nothing else amiss, worst {worst:.2f} s",
+            f"recoveries  {len(verdict.recoveries)}, worst {worst:.2f} s",
             f"at rest     {self.rest:.2f} s after the last fault",
         )
         return "\n".join(lines)

@@ -1,9 +1,10 @@
 """Measures a run by its log of events: how fast the killed and the orphaned were found."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from tests.chaos.plan import DAEMONS
+from tests.chaos.plan import DAEMONS, SERVER
 from tests.chaos.stage import GRACE, TTL, Stage, link, place
 from tests.checker.contract import milliseconds
 from tests.checker.event import Event
@@ -13,7 +14,7 @@ KILL: float = 1.0
 """Calm seconds within which a kill is carried out, beside the grace of the agent."""
 
 RECOVERY: float = TTL + TTL / 3 + 1.0
-"""Calm seconds within which a killed daemon's agents are found by another one."""
+"""Seconds within which a killed daemon's agents are found, by itself or another one."""
 
 
 @dataclass(slots=True)
@@ -49,7 +50,7 @@ def judge(stage: Stage, events: Iterable[Event], asked: dict[str, float], slack:
             verdict.breaks.append(_broken(agent_id, "its kill was accepted, and it has no ending"))
             continue
         number = _number(stage, attempt.node)
-        where = (place(-1), place(number), link(number))
+        where = (place(SERVER), place(number), link(number))
         took = stage.troubles.calm(when, attempt.ended, where)
         verdict.kills.append(took)
         grace = GRACE if attempt.kind in {"stubborn", "careful"} else 0.0
@@ -81,21 +82,23 @@ def _attempts(events: Iterable[Event]) -> dict[str, Attempt]:
 
 
 def _recoveries(stage: Stage, attempts: dict[str, Attempt]) -> Iterator[tuple[float, str]]:
-    """How long after its daemon's death an agent was told as lost, where nothing else was wrong.
+    """How long after its daemon's death, or after the last thing beside it, each was found as lost.
 
-    Who judges must itself have been heard for a while, so the time before counts as well.
+    Who judges must itself have been heard for a while, so whatever else is wrong starts the time
+    anew; what was found in spite of it proves nothing about the bound.
     """
-    deaths = [one for one in stage.troubles.found if one.name == "kill -9"]
-    others = {place(-1), *map(place, range(DAEMONS)), *map(link, range(DAEMONS))}
-    for death in deaths:
+    others = {place(SERVER), *map(place, range(DAEMONS)), *map(link, range(DAEMONS))}
+    for death in (one for one in stage.troubles.found if one.name == "kill -9"):
         for agent_id, attempt in attempts.items():
-            if place(_number(stage, attempt.node)) != death.where or attempt.ended is None:
+            if place(_number(stage, attempt.node)) != death.where or attempt.reason != "lost":
                 continue
-            if not attempt.spawned < death.start < attempt.ended or attempt.reason != "lost":
+            if attempt.ended is None or not attempt.spawned < death.start < attempt.ended:
                 continue
-            begun = death.start - TTL - TTL / 3
-            if not stage.troubles.within(begun, attempt.ended, others - {death.where}):
-                yield attempt.ended - death.start, agent_id
+            beside = stage.troubles.within(death.start, attempt.ended, others - {death.where})
+            ends = [math.inf if one.end is None else one.end for one in beside]
+            took = attempt.ended - max([death.start, *ends])
+            if took > 0:
+                yield took, agent_id
 
 
 def _number(stage: Stage, node: str) -> int:
