@@ -21,7 +21,7 @@ family)
   echo $! > "$folder/child.pid"
   wait
   ;;
-chatty)
+talker)
   while :; do echo "the quick brown fox"; sleep 0.002; done
   ;;
 stubborn)

@@ -61,7 +61,7 @@ class Trouble:
         elif point == "running":
             agent_id = await self.scene.start("family", str(self.scene.folder))
         elif point == "output flowing":
-            agent_id = await self.scene.start("chatty")
+            agent_id = await self.scene.start("talker")
             await wait_until(lambda: daemon.log_text().count("quick brown") > 10)
         elif point == "kill asked":
             agent_id = await self.scene.start("careful", 0.4)
