@@ -27,11 +27,12 @@ class Report:
         kinds = ", ".join(f"{name} {count}" for name, count in sorted(self.faults.items()))
         verdict = self.verdict
         worst = max(verdict.recoveries, default=0.0)
+        slowest = f"{max(verdict.kills, default=0.0):.2f} s ({verdict.slowest})"
         lines = (
             f"seed {self.plan.seed}, {self.plan.seconds:g} s: every promise held",
             f"faults      {sum(self.faults.values())}: {kinds}",
             f"tasks       {len(self.plan.tasks)}, retries {verdict.retries}",
-            f"kills       {len(verdict.kills)}, worst {max(verdict.kills, default=0.0):.2f} s",
+            f"kills       {len(verdict.kills)}, worst {slowest}",
             f"recoveries  {len(verdict.recoveries)}, worst {worst:.2f} s",
             f"at rest     {self.rest:.2f} s after the last fault",
         )

@@ -59,7 +59,7 @@ async def play(
                 run = _Run(plan, stage, checker, tell)
                 await run.play()
             breaks = stage.breaks or _leaks(stage)
-            verdict = judge(stage, await _events(stage), run.work.asked, slack)
+            verdict = judge(stage, await _events(stage), run.work.asked, notes / "ledger", slack)
             if breaks or verdict.breaks:
                 raise BrokenError([*breaks, *verdict.breaks])  # noqa: TRY301, with the others' logs
         except BrokenError as error:

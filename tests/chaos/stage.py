@@ -33,7 +33,7 @@ _SETTINGS: Final = {
     "MUSTERD_AGENTS": KINDS,
     "MUSTERD_HEARTBEAT_TTL": str(TTL),
     "MUSTERD_KILL_GRACE": str(GRACE),
-    "MUSTERD_DRAIN_TIMEOUT": "1",
+    "MUSTERD_DRAIN_TIMEOUT": "3",
 }
 _LOSSLESS: Final = {"appendonly": "yes", "appendfsync": "always"}
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from tests.chaos.plan import DAEMONS, SERVER
 from tests.chaos.stage import GRACE, TTL, Stage, link, place
@@ -15,6 +16,10 @@ KILL: float = 1.0
 
 RECOVERY: float = TTL + TTL / 3 + 1.0
 """Seconds within which a killed daemon's agents are found, by itself or another one."""
+
+
+STOPPED: float = TTL / 3 + GRACE + 1.0
+"""Calm seconds within which a superseded owner stops its agent: a beat, and what it may take."""
 
 
 @dataclass(slots=True)
@@ -36,12 +41,24 @@ class Verdict:
 
     retries: int = 0
     kills: list[float] = field(default_factory=list)
+    slowest: str = ""
+    """The agent whose kill took the longest."""
     recoveries: list[float] = field(default_factory=list)
     breaks: list[Break] = field(default_factory=list)
 
 
-def judge(stage: Stage, events: Iterable[Event], asked: dict[str, float], slack: float) -> Verdict:
-    """Hold a run that is over to the bounds, `slack` seconds more for a machine that is busy."""
+def judge(
+    stage: Stage, events: Iterable[Event], asked: dict[str, float], notes: Path, slack: float
+) -> Verdict:
+    """Hold a run that is over to the bounds.
+
+    Args:
+        stage: what was the matter when.
+        events: all that was told.
+        asked: agents whose kill was accepted, and when.
+        notes: the file in which bodies noted their ends.
+        slack: seconds more for a machine that is busy.
+    """
     attempts = _attempts(events)
     verdict = Verdict(sum(not agent_id.endswith(".1") for agent_id in attempts))
     for agent_id, when in asked.items():
@@ -53,11 +70,17 @@ def judge(stage: Stage, events: Iterable[Event], asked: dict[str, float], slack:
         where = (place(SERVER), place(number), link(number))
         took = stage.troubles.calm(when, attempt.ended, where)
         verdict.kills.append(took)
+        if took >= max(verdict.kills):
+            verdict.slowest = f"{agent_id}, a {attempt.kind} on {attempt.node}"
         grace = GRACE if attempt.kind in {"stubborn", "careful"} else 0.0
         if took > KILL + grace + slack:
             suffered = stage.troubles.within(when - 1, attempt.ended, where)
             seconds = f"{took:.2f} calm s of {attempt.ended - when:.2f}"
             verdict.breaks.append(_broken(agent_id, f"its kill took {seconds}; {suffered}"))
+    for took, agent_id in _outlived(stage, attempts, notes):
+        if took > STOPPED + slack:
+            what = f"{agent_id} worked for {took:.2f} calm s after it was settled as lost"
+            verdict.breaks.append(Break(4, what, agent_id.rpartition(".")[0]))
     for took, agent_id in _recoveries(stage, attempts):
         verdict.recoveries.append(took)
         if took > RECOVERY + slack:
@@ -99,6 +122,21 @@ def _recoveries(stage: Stage, attempts: dict[str, Attempt]) -> Iterator[tuple[fl
             took = attempt.ended - max([death.start, *ends])
             if took > 0:
                 yield took, agent_id
+
+
+def _outlived(
+    stage: Stage, attempts: dict[str, Attempt], notes: Path
+) -> Iterator[tuple[float, str]]:
+    """For how many calm seconds each lost agent worked on: its daemon could know of it."""
+    for line in notes.read_text(encoding="utf-8").splitlines():
+        what, agent_id, _, at = line.split(" ")
+        attempt = attempts.get(agent_id)
+        if what != "end" or attempt is None or attempt.reason != "lost" or attempt.ended is None:
+            continue
+        number, end = _number(stage, attempt.node), int(at) / 1e9
+        if end > attempt.ended:
+            where = (place(SERVER), place(number), link(number))
+            yield stage.troubles.calm(attempt.ended, end, where), agent_id
 
 
 def _number(stage: Stage, node: str) -> int:
