@@ -4,11 +4,12 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test lint lock clean
+.PHONY: help demo test chaos lint lock clean
 
 help:
 	@echo "make demo   watch agents at work, on a private Valkey of their own"
 	@echo "make test   run every test, with coverage"
+	@echo "make chaos  break things at random and hold musterd to its promises; SEED=7 SECONDS=60"
 	@echo "make lint   format, lint, types, floors"
 	@echo "make lock   pin the dependencies anew (needs uv)"
 	@echo "make clean  remove the environment and what tools left behind"
@@ -21,6 +22,12 @@ test: $(VENV)/.installed-dev
 	$(BIN)/python -m coverage run -m pytest
 	@$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
+
+SEED ?= 1
+SECONDS ?= 60
+
+chaos: $(VENV)/.installed-dev
+	@$(BIN)/python -m tests.chaos $(SEED) $(SECONDS)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

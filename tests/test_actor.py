@@ -16,6 +16,7 @@ from musterd.runtimes.base import AgentFailed, Context, ContextRejected
 from tests.checker.checking import checking
 from tests.service.parts import Parts, make_kind, open_parts
 from tests.support.fixtures import LoadSettings, StartServer
+from tests.support.proxy import Proxy, Way
 from tests.support.server import Server
 from tests.support.wait import wait_until
 
@@ -239,6 +240,38 @@ async def test_shutdown_is_retried_at_once(parts: Parts) -> None:
     assert await ending(parts, actor) == ("failed", "shutdown", "pending", None)
     assert await parts.redis.zrange(parts.keys.queue("work"), 0, -1) == [actor.claim.task_id]
     await parts.store.kill(KillTarget("task", actor.claim.task_id), KillOrder())
+
+
+async def test_old_word_to_start_is_not_followed(
+    server: Server, prefix: str, settings: LoadSettings
+) -> None:
+    """It was held up for longer than the lease; another daemon has settled the agent since."""
+    ran = False
+
+    async def body(_: Context) -> None:
+        nonlocal ran
+        ran = True
+
+    with Proxy(server.url) as proxy:
+        async with (
+            checking(server.url, prefix),
+            open_parts(settings()) as near,
+            open_parts(settings(url=proxy.url, heartbeat_ttl=1)) as parts,
+            anyio.create_task_group() as running,
+        ):
+            actor = await make_actor(parts, body)
+            proxy.stall(Way.REPLIES)
+            running.start_soon(actor.run)
+            await wait_until(lambda: near.is_status(actor.claim.agent_id, "running"))
+            await near.store.settle(
+                [actor.claim.agent_id], near.settings.node, ended=[near.owner.partition("/")[2]]
+            )
+            began = anyio.current_time()
+            await wait_until(lambda: anyio.current_time() > began + 0.4)
+            proxy.heal()
+            await wait_until(lambda: actor.gone)
+            assert await ending(near, actor) == ("failed", "lost", "failed", "lost")
+    assert not ran
 
 
 async def test_lost_agent_writes_nothing(parts: Parts) -> None:

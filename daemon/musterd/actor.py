@@ -17,6 +17,7 @@ import structlog
 from structlog.contextvars import bound_contextvars
 
 from musterd import jsons
+from musterd.clocks import boottime
 from musterd.desk import Desk
 from musterd.errors import BrokenRecordError, MusterdError, NotOwnerError, TooLargeError
 from musterd.failures import describe
@@ -191,8 +192,7 @@ class Actor:
     async def _live(self) -> None:
         began = time.monotonic()
         with anyio.CancelScope(shield=True) as self._final:
-            ready = await self._store.start(self.claim.agent_id, self.claim.token)
-            self.started = ready
+            ready = self.started = await self._start()
         if self._final.cancelled_caught:
             self.unwritten = True
             return
@@ -204,6 +204,14 @@ class Actor:
             log.warning("agent stopped, it belongs to another owner", **_since(began))
             return
         await self._finish(ending, began)
+
+    async def _start(self) -> bool:
+        """Ask for the word to start; one that was long under way may be of a lease that is over."""
+        while True:
+            asked = boottime()
+            ready = await self._store.start(self.claim.agent_id, self.claim.token)
+            if boottime() - asked < self._settings.heartbeat_interval:
+                return ready
 
     async def _work(self) -> Ending:
         """Run what the kind says; the ending is decided by how it ended and what it was told."""

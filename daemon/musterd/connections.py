@@ -11,6 +11,7 @@ from musterd import valkey
 from musterd.committer import LANES
 from musterd.control import HANDLERS
 from musterd.link import Link
+from musterd.probe import PATIENCE
 
 READERS: Final = 4
 """Reads under way at once; further ones wait."""
@@ -26,12 +27,14 @@ class Connections:
             being restored is handed on to a step that has to wait for that.
         reader: for reads; answers text.
         listener: for the subscription and replies; answers bytes.
+        prober: for the probe alone, which has little patience.
     """
 
     link: Link
     lanes: Redis
     reader: Redis
     listener: Redis
+    prober: Redis
 
 
 @asynccontextmanager
@@ -42,6 +45,7 @@ async def opened(url: str, where: str) -> AsyncIterator[Connections]:
         lanes = valkey.connect(url, connections=LANES, admits=link.admits)
         reader = valkey.connect(url, connections=READERS)
         listener = valkey.connect(url, connections=HANDLERS, decode=False)
-        for client in (lanes, reader, listener):
+        prober = valkey.connect(url, connections=1, patience=PATIENCE)
+        for client in (lanes, reader, listener, prober):
             await stack.enter_async_context(client)
-        yield Connections(link, lanes, reader, listener)
+        yield Connections(link, lanes, reader, listener, prober)

@@ -29,6 +29,7 @@ from musterd.leases import Leases
 from musterd.membership import Membership
 from musterd.notes import Notes
 from musterd.orders import Orders
+from musterd.probe import Probe
 from musterd.reads import Reads
 from musterd.recovery import Recovery
 from musterd.rounds import Rounds
@@ -140,6 +141,9 @@ class Daemon:
         self._stalls = Stalls(settings.heartbeat_interval / 2)
         link, reader = connections.link, connections.reader
         self._link = link
+        self._probe = Probe(
+            connections.prober, link, connections.lanes, reader, connections.listener
+        )
         self._server = Server(reader, link, settings)
         call = partial(scripts.call, connections.lanes, Caller.of(settings, epoch=epoch))
         self._committer = Committer(call, link)
@@ -175,10 +179,11 @@ class Daemon:
         """
         become_subreaper()
         _raise_file_limit()
-        async with anyio.create_task_group() as obeying:
-            obeying.start_soon(self._obey)
+        async with anyio.create_task_group() as beside:
+            beside.start_soon(self._obey)
+            beside.start_soon(self._probe.run)
             await self._live()
-            obeying.cancel_scope.cancel()
+            beside.cancel_scope.cancel()
         if self._supervisor.unwritten:
             raise UnwrittenError(self._supervisor.unwritten)
 

@@ -52,12 +52,17 @@ Admits: TypeAlias = Callable[[str], bool]
 
 
 def connect(
-    url: str, *, connections: int, decode: bool = True, admits: Admits | None = None
+    url: str,
+    *,
+    connections: int,
+    decode: bool = True,
+    patience: float = ANSWER_TIMEOUT,
+    admits: Admits | None = None,
 ) -> Redis:
     """A client with a pool of its own, whose users wait for a connection where all are taken.
 
     It retries nothing: callers know what is safe to repeat. It answers text, or bytes if told not
-    to decode.
+    to decode; a call that is not answered within `patience` seconds fails.
     """
     pool = BlockingConnectionPool.from_url(
         url,
@@ -65,8 +70,8 @@ def connect(
         encoding_errors="replace",  # a record made nonsense by hand must not break its whole batch
         max_connections=connections,
         timeout=None,
-        socket_timeout=ANSWER_TIMEOUT,
-        socket_connect_timeout=ANSWER_TIMEOUT,
+        socket_timeout=patience,
+        socket_connect_timeout=patience,
         retry=Retry(NoBackoff(), 0),
         health_check_interval=0,
         redis_connect_func=None if admits is None else partial(_meet, admits),
@@ -80,6 +85,20 @@ async def _meet(admits: Admits, connection: Any) -> None:
     found = re.search(r"run_id:(\w+)", str(await connection.read_response()))
     if not admits(found[1] if found else ""):
         raise RedisConnectionError("it was started anew, and may have lost its last writes")
+
+
+async def drop_connections(redis: Redis) -> None:
+    """End each connection of a client: a call that waits on one fails at once, as if it was cut.
+
+    redis-py's own `disconnect` would take those in use from under the calls that write to them.
+    """
+    pool: Any = redis.connection_pool
+    for connection in pool._in_use_connections:  # noqa: SLF001 - redis-py shows them nowhere
+        if connection._writer is not None:  # noqa: SLF001 - nor what could cut one
+            connection._writer.transport.abort()  # noqa: SLF001 - as above
+    # No wait, so that none of these is taken into use meanwhile.
+    for connection in list(pool._available_connections):  # noqa: SLF001 - as above
+        await connection.disconnect(nowait=True)
 
 
 def locate(settings: Settings) -> tuple[str, str]:

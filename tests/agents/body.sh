@@ -21,6 +21,9 @@ family)
   echo $! > "$folder/child.pid"
   wait
   ;;
+talker)
+  while :; do echo "the quick brown fox"; sleep 0.002; done
+  ;;
 stubborn)
   trap '' TERM
   echo $$ > "$folder/stubborn.pid"

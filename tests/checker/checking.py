@@ -9,6 +9,7 @@ from pathlib import Path
 import anyio
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from tests.checker import snapshot
@@ -22,6 +23,8 @@ from tests.checker.record_links import check_links, check_quiet
 
 _PAUSE = 0.02
 _AWAY = (RedisConnectionError, RedisTimeoutError)
+_BUSY = "BUSY "
+"""What a server says while it runs somebody's long script."""
 
 
 class Checker:
@@ -103,8 +106,12 @@ class Checker:
     async def follow(self) -> None:
         """Take events as they come, over outages of the server, until `stop`."""
         while not self._is_over:
-            with suppress(*_AWAY, VoidError):  # if it lasts, `conclude` meets it again
-                await self.catch_up()
+            try:
+                with suppress(*_AWAY, VoidError):  # if it lasts, `conclude` meets it again
+                    await self.catch_up()
+            except ResponseError as error:
+                if _BUSY not in str(error):
+                    raise
             await anyio.sleep(_PAUSE)
 
     async def conclude(self) -> None:

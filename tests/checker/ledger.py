@@ -100,6 +100,8 @@ class Ledger:
     _running: dict[str, int] = field(default_factory=dict)
     _started: set[int] = field(default_factory=set)
     _lost: list[Body] = field(default_factory=list)
+    _lost_unborn: dict[str, tuple[int, int | None]] = field(default_factory=dict)
+    """Attempts told as lost whose body had not started: when, and when `agent.running` was."""
 
     def refresh(self) -> None:
         """Read what was appended. To be called after events were read, before they are told."""
@@ -146,9 +148,19 @@ class Ledger:
             self._started.add(hash(agent_id))
             body = Body(agent_id, int(third), int(at))
             self._bodies.setdefault(task_id, {})[int(attempt)] = body
+            if agent_id in self._lost_unborn:
+                self._take_late(body)
             self._check_alone(task_id, int(attempt))
         elif found := self._find(task_id, agent_id, int(attempt)):
             found.end = int(at)
+
+    def _take_late(self, body: Body) -> None:
+        """Its owner had the word to start it, and was cut off or frozen before it did."""
+        told, began = self._lost_unborn.pop(body.agent_id)
+        self._check_began(body, began)
+        body.told, body.lost = told, True
+        if self.lost_limit != math.inf:
+            self._lost.append(body)
 
     def _find(self, task_id: str, agent_id: str, attempt: int) -> Body | None:
         """The body of an attempt; a lost one's also when its task has ended since."""
@@ -162,7 +174,7 @@ class Ledger:
         if body is None or body.agent_id not in self._running:
             return
         for other in bodies.values():
-            if other is body or (other.lost and self.lost_limit):
+            if other is body or other.start > body.start or (other.lost and self.lost_limit):
                 continue
             if other.is_alive() or (other.end or 0) > body.start + TOLERANCE:
                 what = f"its body started while that of {other.agent_id} ran"
@@ -174,6 +186,8 @@ class Ledger:
         if body is None:
             if event.type == "agent.completed":
                 self._break(3, agent_id, "is completed, and its body never started", str(event))
+            if event.reason == "lost" and self.lost_limit:
+                self._lost_unborn[agent_id] = (_nanoseconds(event), began)
             return
         body.told, body.lost = _nanoseconds(event), event.reason == "lost"
         self._check_began(body, began)

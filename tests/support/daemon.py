@@ -137,8 +137,12 @@ class Daemon:
     def _lines(self, start: int = 0) -> list[dict[str, Any]]:
         """The JSON lines from this byte of the log on."""
         lines = []
-        written = self._log.read_bytes() if self._log.exists() else b""
-        for text in written[start:].splitlines():
+        written = b""
+        if self._log.exists():
+            with self._log.open("rb") as log:
+                log.seek(start)
+                written = log.read()
+        for text in written.splitlines():
             with contextlib.suppress(ValueError):
                 lines.append(json.loads(text))
         return [line for line in lines if isinstance(line, dict)]

@@ -60,12 +60,10 @@ class Server:
             AssertionError: it ended or did not answer; the message holds its log.
         """
         assert not self.is_running, "the server is running already"
-        self._process = subprocess.Popen(
-            leashed(self._command()), cwd=self.directory, start_new_session=True
-        )
+        self.begin()
         deadline = time.monotonic() + _START_LIMIT
         while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > deadline:
+            if not self.is_running or time.monotonic() > deadline:
                 raise AssertionError(f"the test server did not start:\n{self.log()}")
             time.sleep(0.001)
 
@@ -81,6 +79,12 @@ class Server:
         process = self._running()
         process.kill()
         process.wait(_STOP_LIMIT)
+
+    def begin(self) -> None:
+        """Start it, and do not wait until it answers: it may have a lot to load."""
+        self._process = subprocess.Popen(
+            leashed(self._command()), cwd=self.directory, start_new_session=True
+        )
 
     def pause(self) -> None:
         """SIGSTOP: connections stay open, nothing is answered."""

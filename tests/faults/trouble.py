@@ -1,0 +1,193 @@
+"""What tests of faults share: daemons behind a proxy, the points of an agent's life, an outage."""
+
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import anyio
+
+from musterd import procfs
+from musterd.errors import MusterdError, UnreachableError
+from tests.checker.contract import milliseconds
+from tests.service.scene import Scene, open_scene
+from tests.support.daemon import Daemon
+from tests.support.fixtures import StartDaemon
+from tests.support.proxy import Proxy, Way
+from tests.support.server import Server
+from tests.support.wait import wait_until
+
+TTL: Final = 1.0
+
+BACK: Final = 1.0
+"""Seconds within which work goes on, and a kill is carried out, once an outage is over."""
+
+SLACK: Final = 1.0
+"""Seconds more for a machine that is busy with other tests."""
+
+POINTS: Final = (
+    "claimed",
+    "running",
+    "output flowing",
+    "kill asked",
+    "ending sent",
+    "ending written",
+)
+"""The named points of an agent's life: its claim is written and not yet known; its body runs; it
+writes without end; it cleans up after it was asked to stop; its ending is on its way to the server;
+its ending is written and not yet known."""
+
+
+class Trouble:
+    """A scene on a server that loses nothing, and a proxy that all daemons go through."""
+
+    def __init__(self, scene: Scene, proxy: Proxy) -> None:
+        self.scene = scene
+        self.proxy = proxy
+        self.server = scene.server
+
+    async def daemon(self, **options: Any) -> Daemon:
+        """Start one that offers the kinds of `tests/agents`."""
+        return await self.scene.daemon(**{"VALKEY_URL": self.proxy.url} | options)
+
+    async def bring_to(self, point: str, daemon: Daemon) -> str:
+        """Submit a task and bring its first agent to a point of its life; the agent's id."""
+        if point == "claimed":
+            agent_id = await self._bring_to_claim(daemon)
+            await wait_until(partial(self.has_status, agent_id, "spawning"))
+        elif point == "running":
+            agent_id = await self.scene.start("family", str(self.scene.folder))
+        elif point == "output flowing":
+            agent_id = await self.scene.start("talker")
+            await wait_until(lambda: daemon.log_text().count("quick brown") > 10)
+        elif point == "kill asked":
+            agent_id = await self.scene.start("careful", 0.4)
+            await self.scene.client.kill(agent_id)
+            await wait_until(lambda: "asked to stop" in daemon.log_text())
+        else:
+            agent_id = await self._bring_to_ending(point)
+        return agent_id
+
+    async def _bring_to_claim(self, daemon: Daemon) -> str:
+        """The claim after the one that a task wakes is made when it is due: keep its answer."""
+        before = await self._claims(daemon)
+        task_id = await self.scene.submit("hold", delay=1.0)
+
+        async def has_looked() -> bool:
+            return await self._claims(daemon) > before
+
+        await wait_until(has_looked)
+        await anyio.sleep(0.1)
+        self.proxy.stall(Way.REPLIES)
+        return f"{task_id}.1"
+
+    async def _claims(self, daemon: Daemon) -> int:
+        return int((await self.scene.node(daemon)).get("claim", 0))
+
+    def processes_of(self, agent_id: str) -> list[int]:
+        """What runs as an agent, or was started by it."""
+        name = f"MUSTERD_AGENT_ID={agent_id}".encode()
+        return [pid for pid in procfs.pids() if name in procfs.environment(pid)]
+
+    async def _bring_to_ending(self, point: str) -> str:
+        gate = self.scene.folder / "gate"
+        agent_id = await self.scene.start("gate", str(gate), max_attempts=2)
+        self.proxy.stall(*([Way.REPLIES] if point == "ending written" else Way))
+        gate.touch()
+        await wait_until(lambda: self.scene.noted("end", agent_id))
+        if point == "ending written":
+            await wait_until(partial(self.has_status, agent_id, "completed"))
+        return agent_id
+
+    async def has_status(self, agent_id: str, status: str) -> bool:
+        """Whether an agent's record says so."""
+        try:
+            return (await self.scene.agent(agent_id)).status == status
+        except MusterdError:
+            return False
+
+    async def goes_on(self, point: str, agent_id: str) -> None:
+        """The agent has been brought to `point` and its daemon was struck: its task goes on.
+
+        It is tried again where it was lost, ended where it had ended or was to be killed.
+        """
+        task_id = agent_id[:-2]
+        if point == "kill asked":
+            assert await self.scene.ending(task_id) == ("failed", "killed")
+        elif point == "ending written":
+            assert await self.scene.ending(task_id) == ("completed", None)
+        else:
+            assert await self.scene.ending(agent_id) in {("failed", "lost"), ("failed", "shutdown"),
+                                                         ("completed", None)}  # fmt: skip
+        await self.scene.quiet()
+
+    @asynccontextmanager
+    async def outage(self, *, agents: int = 2) -> AsyncIterator[None]:
+        """What every outage of Valkey is held to; it lasts as long as the block.
+
+        Agents run on through it and nobody is orphaned, though there are two daemons to judge each
+        other. A kill that is asked for meanwhile is carried out, and new work is done, within
+        `BACK` of its end. The log tells of it.
+        """
+        daemons = [await self.daemon() for _ in range(2)]
+        kept = [await self.scene.start("hold") for _ in range(agents)]
+        doomed = await self.scene.start("hold")
+        async with anyio.create_task_group() as asking:
+            asking.start_soon(self._ask_to_kill, doomed)
+            yield
+        over = time.time()
+        assert (await self.scene.ended(await self.submit("echo"))).status == "completed"
+        back = time.time() - over
+        assert await self.scene.ending(doomed) == ("killed", "killed")
+        killed = milliseconds((await self.scene.agent(doomed)).completed_at or "") / 1000 - over
+        tell(f"back to work after {back:.2f} s, killed after {max(killed, 0):.2f} s")
+        assert max(back, killed) < BACK + SLACK
+        for agent_id in kept:
+            assert (await self.scene.agent(agent_id)).status == "running"
+        for daemon in daemons:
+            assert "Traceback" not in daemon.log_text()
+        await self.scene.quiet()
+
+    async def submit(self, kind: str, context: Any = None, **options: Any) -> str:
+        """Submit a task, whatever is the matter with the server; its id."""
+        task_id: str = await persist(lambda: self.scene.submit(kind, context, **options))
+        return task_id
+
+    async def _ask_to_kill(self, agent_id: str) -> None:
+        await anyio.sleep(0.1)
+        await persist(lambda: self.scene.client.kill(agent_id))
+
+
+async def persist(call: Callable[[], Awaitable[Any]]) -> Any:
+    """Ask until the server has answered."""
+    while True:
+        try:
+            return await call()
+        except UnreachableError:
+            await anyio.sleep(0.02)
+
+
+def tell(measured: str) -> None:
+    """Show a figure: `pytest -rP` prints it."""
+    sys.stdout.write(f"{measured}\n")
+
+
+async def last(seconds: float) -> None:
+    """A fault goes on for so long."""
+    await anyio.sleep(seconds)
+
+
+@asynccontextmanager
+async def open_trouble(
+    server: Server, prefix: str, folder: Path, start_daemon: StartDaemon, lost_limit: float
+) -> AsyncIterator[Trouble]:
+    """A scene, a proxy before its server, and the checker over all of it."""
+    with Proxy(server.url) as proxy:
+        async with open_scene(server, prefix, folder, start_daemon, lost_limit=lost_limit) as scene:
+            try:
+                yield Trouble(scene, proxy)
+            finally:
+                proxy.heal()

@@ -1,0 +1,107 @@
+"""The probe: what went deaf on the way to the server is dropped as soon as the server is back."""
+
+from collections.abc import AsyncIterator
+from functools import partial
+
+import anyio
+import pytest
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from musterd import valkey
+from musterd.link import Link
+from musterd.probe import INTERVAL, PATIENCE, Probe
+from tests.support.proxy import Proxy
+from tests.support.server import Server
+
+BACK = 1.0
+"""Seconds within which a call fails or is answered once bytes pass again."""
+
+
+@pytest.fixture
+async def proxy(server: Server) -> AsyncIterator[Proxy]:
+    """A way to the shared server that can fail."""
+    with Proxy(server.url) as proxy:
+        yield proxy
+
+
+@pytest.fixture
+def link(proxy: Proxy) -> Link:
+    """What the probe tells."""
+    return Link(proxy.url)
+
+
+@pytest.fixture
+async def redis(proxy: Proxy, link: Link) -> AsyncIterator[Redis]:
+    """A client as a daemon has it, with a probe beside it."""
+    async with (
+        valkey.connect(proxy.url, connections=3) as redis,
+        valkey.connect(proxy.url, connections=1, patience=PATIENCE) as prober,
+        anyio.create_task_group() as beside,
+    ):
+        beside.start_soon(Probe(prober, link, redis).run)
+        await redis.ping()
+        yield redis
+        beside.cancel_scope.cancel()
+
+
+async def pass_time(seconds: float) -> None:
+    """Let beats come and go."""
+    with anyio.move_on_after(seconds):
+        await anyio.sleep_forever()
+
+
+async def test_swallowed_call_fails_once_the_server_is_back(redis: Redis, proxy: Proxy) -> None:
+    """It would wait for its answer for five seconds, and hold up the steps of its lane."""
+    proxy.swallow()
+    async with anyio.create_task_group() as calls:
+        calls.start_soon(partial(_fails, redis))
+        await pass_time(2 * PATIENCE)
+        proxy.heal()
+        with anyio.fail_after(BACK):
+            while True:
+                try:
+                    await redis.ping()
+                except RedisConnectionError:
+                    continue
+                break
+
+
+async def _fails(redis: Redis) -> None:
+    with pytest.raises(RedisConnectionError):
+        await redis.ping()
+
+
+async def _is_answered(redis: Redis) -> None:
+    assert await redis.ping()
+
+
+async def test_deaf_connection_is_not_kept_for_later(redis: Redis, proxy: Proxy) -> None:
+    """One that lay idle while its bytes were lost is not used again."""
+    proxy.swallow()
+    await pass_time(2 * PATIENCE + INTERVAL)
+    proxy.heal()
+    await pass_time(PATIENCE + 2 * INTERVAL)
+    with anyio.fail_after(BACK):
+        await redis.ping()
+
+
+async def test_what_was_held_up_only_arrives(redis: Redis, proxy: Proxy) -> None:
+    """A call that the server answers late is not cut off."""
+    proxy.stall()
+    async with anyio.create_task_group() as calls:
+        calls.start_soon(_is_answered, redis)
+        await pass_time(2 * PATIENCE)
+        proxy.heal()
+
+
+async def test_silence_is_told_once(redis: Redis, proxy: Proxy, link: Link) -> None:
+    """The link is down within a second, and counts anew after that."""
+    proxy.swallow()
+    with anyio.fail_after(2 * PATIENCE + INTERVAL):
+        while link.up:
+            await pass_time(0.01)
+    assert link.unbroken() == 0.0
+    proxy.heal()
+    await pass_time(PATIENCE + 2 * INTERVAL)
+    assert await redis.ping()
