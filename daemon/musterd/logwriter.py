@@ -28,12 +28,16 @@ class LogWriter:
         descriptor: where to.
         tell_dropped: is called with a number of dropped lines, and writes a line about them here.
         limit: bytes that wait at most.
+
+    Attributes:
+        forward: takes a line somewhere else, and may wait; False if the descriptor is to have it.
     """
 
     def __init__(
         self, descriptor: int, tell_dropped: Callable[[int], None], limit: int = LIMIT
     ) -> None:
         self._descriptor = descriptor
+        self.forward: Callable[[bytes], bool] | None = None
         self._tell_dropped = tell_dropped
         self._limit = limit
         self._direct = False
@@ -52,7 +56,7 @@ class LogWriter:
     def write(self, line: bytes) -> None:
         """Have a line written after those before it; drop it if too much waits already."""
         if self._direct:
-            self._put_out(line)
+            self._put_out([line])
             return
         size = len(line)
         with self._filled:
@@ -111,16 +115,17 @@ class LogWriter:
     def _write_batch(self) -> None:
         batch = self._take()
         self._put_out(batch)
-        self._let_go(len(batch))
+        self._let_go(sum(map(len, batch)))
 
-    def _take(self) -> bytes:
+    def _take(self) -> list[bytes]:
         with self._filled:
             self._filled.wait_for(lambda: self._lines)
-            batch, size = [], 0
+            batch: list[bytes] = []
+            size = 0
             while self._lines and size < _BATCH:
                 batch.append(self._lines.popleft())
                 size += len(batch[-1])
-        return b"".join(batch)
+        return batch
 
     def _let_go(self, size: int) -> None:
         with self._emptied:
@@ -130,7 +135,10 @@ class LogWriter:
             if not self._size:
                 self._emptied.notify_all()
 
-    def _put_out(self, data: bytes) -> None:
+    def _put_out(self, lines: list[bytes]) -> None:
+        if self.forward is not None:
+            lines = [line for line in lines if not self.forward(line)]
+        data = b"".join(lines)
         with suppress(OSError):  # closed, full or broken: there is nobody to tell
             while data:
                 try:
