@@ -80,6 +80,10 @@ class Membership:
             self.state = state
             await self.renew()
 
+    def resize(self, capacity: int) -> None:
+        """Tell of another capacity from the next renewal on."""
+        self._fields["capacity"] = capacity
+
     def describe(self) -> dict[str, Json]:
         """The record as JSON, but for `startedAt`: that is the server's own time."""
         return {"node": self.node, "epoch": self._epoch, **self._now()}

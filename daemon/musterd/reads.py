@@ -1,6 +1,6 @@
 """Looking at the state: records by id, and by status from the index sets. Writes nothing."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -74,6 +74,14 @@ class Reads:
         """The agents of one status, the last changed first."""
         found = await self._page(self._keys.agents(status), self._keys.agent, limit)
         return [AgentRecord.read(fields) for fields in found]
+
+    async def waiting(self, kinds: Iterable[str]) -> list[int]:
+        """How many tasks of each of these kinds are due and not yet claimed."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for kind in kinds:
+                pipe.zcard(self._keys.queue(kind))
+            found: list[int] = await pipe.execute()
+        return found
 
     async def nodes(self) -> list[NodeRecord]:
         """The daemons that are alive."""

@@ -6,6 +6,7 @@ group; the supervisor and its agents in the inner one.
 
 import os
 import resource
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
 from typing import Final
@@ -17,17 +18,18 @@ from redis.asyncio import Redis
 
 from musterd import __version__, identity, ids, logs, scratch, scripts, valkey
 from musterd.committer import LANES, Committer
+from musterd.configuration import Configuration
 from musterd.control import HANDLERS, Control
 from musterd.embedded import EmbeddedValkey
 from musterd.errors import MusterdError, UnwrittenError
 from musterd.heartbeat import Heartbeat
 from musterd.keys import Keys
-from musterd.kinds import Kind, load_kinds
 from musterd.link import Link
 from musterd.membership import Membership
 from musterd.orders import Orders
 from musterd.reads import Reads
 from musterd.recovery import Recovery
+from musterd.report import Report
 from musterd.rounds import Rounds
 from musterd.runtimes.coroutine import contain
 from musterd.runtimes.orphans import Orphans, become_subreaper
@@ -38,6 +40,7 @@ from musterd.stopping import Stopping
 from musterd.store import Store
 from musterd.supervisor import Supervisor
 from musterd.systemd import notify
+from musterd.watchdog import Watchdog
 
 AT_ONCE: Final = 1.0
 """Seconds of grace that agents have after a second signal."""
@@ -54,20 +57,25 @@ LOOK: Final = 0.05
 log = structlog.get_logger()
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, read: Callable[[], Settings]) -> None:
     """Run the daemon until it is told to stop; what is left to do then is exit 0.
+
+    Args:
+        settings: of this process.
+        read: reads them again, when a reload is asked for.
 
     Raises:
         MusterdError: it cannot start, another daemon has its name by now, or it had to leave
             without writing how agents ended.
     """
     contain()
-    stopping = Stopping()
+    stopping, configuration = Stopping(), Configuration(settings, read)
     failure: MusterdError | None = None
     async with anyio.create_task_group() as signals:
         await signals.start(stopping.watch_signals)
+        await signals.start(configuration.watch_signals)
         try:
-            await _live(settings, stopping)
+            await _live(settings, stopping, configuration)
         except* MusterdError as group:
             failure = _first(group)
         signals.cancel_scope.cancel()
@@ -76,9 +84,9 @@ async def run(settings: Settings) -> None:
     log.info("stopped")
 
 
-async def _live(settings: Settings, stopping: Stopping) -> None:
+async def _live(settings: Settings, stopping: Stopping, configuration: Configuration) -> None:
     epoch = ids.new_epoch()
-    kinds = load_kinds(settings.agents, scratch.folder(settings.state_dir, epoch))
+    configuration.load(scratch.folder(settings.state_dir, epoch))
     async with AsyncExitStack() as stack:
         stack.push_async_callback(scratch.clear, settings.state_dir, [epoch])
         if settings.embedded:
@@ -88,11 +96,11 @@ async def _live(settings: Settings, stopping: Stopping) -> None:
             url, where = server.url, f"embedded in {settings.state_dir}"
         else:
             url, where = valkey.locate(settings)
-        redis = await stack.enter_async_context(valkey.connect(url, connections=LANES + 2))
+        redis = await stack.enter_async_context(valkey.connect(url, connections=LANES + 3))
         listener = await stack.enter_async_context(
             valkey.connect(url, connections=HANDLERS, decode=False)
         )
-        await Daemon(settings, epoch, kinds, stopping, redis, listener, where).run()
+        await Daemon(settings, epoch, configuration, stopping, redis, listener, where).run()
 
 
 class Daemon:
@@ -101,7 +109,7 @@ class Daemon:
     Args:
         settings: of this process.
         epoch: of this life.
-        kinds: what it offers.
+        configuration: what it offers.
         stopping: the word to stop.
         redis: for steps and reads; answers text.
         listener: for the subscription and replies; answers bytes.
@@ -112,7 +120,7 @@ class Daemon:
         self,
         settings: Settings,
         epoch: str,
-        kinds: dict[str, Kind],
+        configuration: Configuration,
         stopping: Stopping,
         redis: Redis,
         listener: Redis,
@@ -121,7 +129,7 @@ class Daemon:
         keys = Keys(settings.prefix)
         self._settings = settings
         self._epoch = epoch
-        self._kinds = kinds
+        self._configuration = configuration
         self._stopping = stopping
         self._where = where
         self._orphans = Orphans()
@@ -130,14 +138,18 @@ class Daemon:
         call = partial(scripts.call, redis, Caller.of(settings, epoch=epoch))
         self._committer = Committer(call, link)
         store = self._store = Store(self._committer)
-        supervisor = self._supervisor = Supervisor(store, kinds, settings, epoch)
+        supervisor = self._supervisor = Supervisor(store, configuration.kinds, settings, epoch)
         membership = self._membership = Membership(settings, epoch, store, supervisor.count)
         self._recovery = Recovery(store, link, settings)
-        orders = Orders(store, Reads(redis, keys), supervisor, membership, self._drain)
+        reads = Reads(redis, keys)
+        self._report = Report(configuration, supervisor, membership, reads, link)
+        orders = Orders(store, reads, supervisor, membership, self._drain)
         control = self._control = Control(listener, keys, settings, orders, supervisor, link)
         self._heartbeat = Heartbeat(settings, store, membership, supervisor)
         duties = (control.sweep, self._recover, self._offer, self._reap)
         self._rounds = Rounds(settings.heartbeat_interval, store, *duties)
+        asking = (supervisor.pulse, control.pulse, self._heartbeat.pulse)
+        self._watchdog = Watchdog(link, lanes=self._committer.pulses, asking=asking)
 
     async def run(self) -> None:
         """Start, serve, and stop in the reverse order.
@@ -161,11 +173,14 @@ class Daemon:
         self._supervisor.shut_down(AT_ONCE)
 
     async def _live(self) -> None:
+        notify(f"STATUS=waits for Valkey, {self._where}")
         if not await self._stopping.unless_asked(self._server.reach):
             return
         async with anyio.create_task_group() as writing:
             # Beneath all others, also when one of them fails: agents wait for their last write.
             writing.start_soon(self._committer.run)
+            writing.start_soon(self._watchdog.run)
+            writing.start_soon(self._report.run)
             await self._live_connected()
             writing.cancel_scope.cancel()
 
@@ -189,6 +204,7 @@ class Daemon:
         await self._control.subscribed.wait()
         await self._membership.announce(self._supervisor.state)
         outer.start_soon(self._rounds.run)
+        outer.start_soon(self._configuration.run, self._reoffer)
         log.info(
             "ready",
             node=self._settings.node,
@@ -196,7 +212,7 @@ class Daemon:
             pid=os.getpid(),
             version=__version__,
             server=self._where,
-            kinds=sorted(self._kinds),
+            kinds=sorted(self._configuration.kinds),
         )
         notify("READY=1")
 
@@ -251,8 +267,14 @@ class Daemon:
         await self._recovery.sweep()
 
     async def _offer(self) -> None:
-        if self._kinds:
-            await self._store.offer({kind.name: kind.defaults() for kind in self._kinds.values()})
+        if kinds := self._configuration.kinds.values():
+            await self._store.offer({kind.name: kind.defaults() for kind in kinds})
+
+    def _reoffer(self, capacity: int) -> None:
+        self._supervisor.offer(self._configuration.kinds, capacity)
+        self._membership.resize(capacity)
+        self._heartbeat.hurry()
+        self._rounds.hurry()
 
     async def _reap(self) -> None:
         self._orphans.reap()

@@ -16,6 +16,7 @@ from musterd.errors import MusterdError, NotOwnerError
 from musterd.jsons import Json
 from musterd.kinds import Kind
 from musterd.moves import Claim, Offer
+from musterd.pulse import Pulse
 from musterd.settings import Settings
 from musterd.store import Store
 
@@ -61,6 +62,8 @@ class Supervisor:
         self._skipped: set[str] = set()
         self._closing = False
         self._claiming = anyio.CancelScope()
+        self._known = dict(kinds)
+        self.pulse = Pulse("supervisor")
 
     @property
     def state(self) -> str:
@@ -76,10 +79,22 @@ class Supervisor:
         async with anyio.create_task_group() as agents:
             with self._claiming:
                 while not self.draining:
+                    self.pulse.beat(SLOW_LOOK)
                     self._bell = anyio.Event()
                     pause = await self._claim(agents)
                     with anyio.move_on_after(pause):
                         await self._bell.wait()
+            self.pulse.rest()
+
+    def offer(self, kinds: Mapping[str, Kind], capacity: int) -> None:
+        """From now on claim these kinds, up to this capacity; running agents go on as they are."""
+        # A claim that is under way may still bring an agent of a kind that is gone.
+        self._known |= kinds
+        self._kinds = kinds
+        alive = {name: count for name, count in self._alive.items() if count}
+        self._alive = dict.fromkeys(kinds, 0) | alive
+        self._capacity = capacity
+        self.wake()
 
     def wake(self, kind: str | None = None) -> None:
         """There may be work, of one kind or of any."""
@@ -193,11 +208,11 @@ class Supervisor:
 
     def _spawn(self, agents: TaskGroup, claim: Claim) -> None:
         actor = Actor(
-            claim, self._kinds[claim.kind], self._store, owner=self._owner, grace=self._grace
+            claim, self._known[claim.kind], self._store, owner=self._owner, grace=self._grace
         )
         former = self.actors.get(claim.agent_id)
         self.actors[claim.agent_id] = actor
-        self._alive[claim.kind] += 1
+        self._alive[claim.kind] = self._alive.get(claim.kind, 0) + 1
         if self._closing:
             actor.stop(Stop.SHUTDOWN)
         agents.start_soon(self._run, actor, former)
