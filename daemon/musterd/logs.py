@@ -66,7 +66,7 @@ def configure(level: str, log_format: str) -> None:
 
 
 def flush() -> None:
-    """Wait until what was logged is written, for a second at most.
+    """Wait until what was logged is written, or nothing has been for a second.
 
     The interpreter's own end does it too; `os._exit`, and a line that goes to standard error past
     the log, need it before.

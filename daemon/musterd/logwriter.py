@@ -1,8 +1,8 @@
 """Writes lines to a descriptor from a thread of its own, so that a reader who stalls stops nobody.
 
 It owns the lines between a log call and the descriptor: their order, their bound in memory, the
-number of those for which there was no room. It blocks no caller; `flush` and `close` wait for as
-long as they are told.
+number of those for which there was no room. It blocks no caller; `flush` and `close` wait while
+lines go out, and for as long as they are told when none do.
 """
 
 import os
@@ -46,6 +46,7 @@ class LogWriter:
     def _reset(self) -> None:
         self._lines: deque[bytes] = deque()
         self._size = 0  # of the lines, and of the batch that is being written
+        self._gone = 0  # batches
         self._dropped = 0
         self._thread: threading.Thread | None = None
         # Reentrant: a finalizer may log in the middle of another log call.
@@ -72,9 +73,14 @@ class LogWriter:
                 self._wake()
 
     def flush(self, timeout: float) -> bool:
-        """Whether all lines went out within this many seconds."""
+        """Whether all lines went out; given up once none has for this many seconds."""
         with self._emptied:
-            return self._emptied.wait_for(lambda: not self._size, timeout)
+            while True:
+                gone = self._gone
+                if self._emptied.wait_for(lambda: not self._size, timeout):
+                    return True
+                if self._gone == gone:
+                    return False
 
     def close(self, timeout: float) -> None:
         """Flush; later lines are written at once: at the interpreter's end no thread runs on.
@@ -130,6 +136,7 @@ class LogWriter:
     def _let_go(self, size: int) -> None:
         with self._emptied:
             self._size -= size
+            self._gone += 1
             if not self._size and self._dropped:
                 self._report()
             if not self._size:

@@ -84,6 +84,16 @@ class Host:
             "/usr/local/bin/musterd", *arguments,
         )  # fmt: skip
 
+    def serve_valkey(self, password: str) -> None:
+        """Start a Valkey of its own on the machine, with a password, as `valkey.service`."""
+        program = self.sandbox.shell("find /usr/local/lib/musterd -name valkey-server").strip()
+        command = f"{program} --dir /var/lib/valkey --appendonly yes --requirepass {password}"
+        self.sandbox.write(
+            "/etc/systemd/system/valkey.service", f"[Service]\nExecStart={command}\n"
+        )
+        self.sandbox.run("systemctl", "daemon-reload")
+        self.sandbox.run("systemctl", "start", "valkey")
+
     def publish(self, channel: str, message: dict[str, Any]) -> None:
         """Send a message to the embedded server's subscribers."""
         code = "import redis, sys; redis.Redis(unix_socket_path=sys.argv[1]).publish(*sys.argv[2:])"

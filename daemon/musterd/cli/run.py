@@ -92,6 +92,7 @@ def _serve(settings: "Settings", read: "Callable[[], Settings]") -> int:
         except (Exception, SystemExit):  # noqa: BLE001 - a fault, of musterd or of an agent's callback
             structlog.get_logger().exception("the daemon failed")
         finally:
+            logs.flush()  # a slow journal may take its time, what an agent left behind may not
             _leave_in_time(code, sentence)
     return code
 
