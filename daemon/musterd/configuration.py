@@ -18,7 +18,7 @@ from musterd import logs
 from musterd.errors import MusterdError
 from musterd.kinds import Kind, load_kinds
 from musterd.settings import Settings, differing
-from musterd.systemd import notify
+from musterd.systemd import INSIST, notify
 
 RELOADED: Final = frozenset({"agents", "capacity", "log_level"})
 """Fields of the settings that a reload changes."""
@@ -78,9 +78,10 @@ class Configuration:
         while True:
             await self._asked.wait()
             self._asked = anyio.Event()
-            notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+            now = time.monotonic_ns() // 1000
+            notify("RELOADING=1", f"MONOTONIC_USEC={now}", patience=INSIST)
             self._reload(apply)
-            notify("READY=1")
+            notify("READY=1", patience=INSIST)
 
     def _reload(self, apply: Apply) -> None:
         try:

@@ -64,6 +64,10 @@ class Journal:
             return error.errno in {errno.EMSGSIZE, errno.ENOBUFS} and self._send_file(entry)
         return True
 
+    def close(self) -> None:
+        """Send nothing more."""
+        self._socket.close()
+
     def _send_file(self, entry: bytes) -> bool:
         with suppress(OSError):
             file = os.memfd_create("musterd", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)

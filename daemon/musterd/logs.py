@@ -50,7 +50,10 @@ def configure(level: str, log_format: str) -> None:
     terminal = _is_terminal()
     for_people = log_format == "console" or (log_format == "auto" and terminal)
     to_journal = log_format == "auto" and journal.is_behind(_STDERR)
-    _writer.forward = journal.Journal().send if to_journal else None
+    if not to_journal:
+        _writer.forward = None
+    elif _writer.forward is None:
+        _writer.forward = journal.Journal().send
     structlog.configure(
         processors=_for_people(colors=terminal and color_allowed()) if for_people else _for_json(),
         wrapper_class=structlog.make_filtering_bound_logger(

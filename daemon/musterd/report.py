@@ -78,8 +78,7 @@ class Report:
 
     def _tell(self) -> None:
         line = self.line()
-        if line != self._told:
-            notify(f"STATUS={line}")
+        if line != self._told and notify(f"STATUS={line}"):
             self._told = line
         if self._membership.state == "draining":
             notify(f"EXTEND_TIMEOUT_USEC={MORE_TIME * 1_000_000:.0f}")

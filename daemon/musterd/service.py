@@ -39,7 +39,7 @@ from musterd.settings import Settings
 from musterd.stopping import Stopping
 from musterd.store import Store
 from musterd.supervisor import Supervisor
-from musterd.systemd import notify
+from musterd.systemd import INSIST, notify
 from musterd.watchdog import Watchdog
 
 AT_ONCE: Final = 1.0
@@ -214,7 +214,7 @@ class Daemon:
             server=self._where,
             kinds=sorted(self._configuration.kinds),
         )
-        notify("READY=1")
+        notify("READY=1", patience=INSIST)
 
     async def _settle_own_past(self) -> None:
         lives = await self._store.lives()
@@ -232,7 +232,7 @@ class Daemon:
     async def _end_in_time(self) -> None:
         """From the word to stop on: a drain, its deadline, and what comes after."""
         await self._stopping.asked.wait()
-        notify("STOPPING=1")
+        notify("STOPPING=1", patience=INSIST)
         log.info("draining", agents=self._supervisor.count())
         with anyio.move_on_after(self._settings.drain_timeout):
             await self._stopping.at_once.wait()

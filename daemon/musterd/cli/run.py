@@ -56,7 +56,7 @@ def run(*, embedded: bool, agents: tuple[str, ...], **given: str | None) -> int:
     """
     from musterd import logs  # noqa: PLC0415 - `--help` does without the whole daemon
     from musterd.settings import load  # noqa: PLC0415 - as above
-    from musterd.systemd import notify  # noqa: PLC0415 - as above
+    from musterd.systemd import INSIST, notify  # noqa: PLC0415 - as above
 
     read = partial(load, embedded=embedded or None, agents=",".join(agents) or None, **given)
     try:
@@ -64,7 +64,7 @@ def run(*, embedded: bool, agents: tuple[str, ...], **given: str | None) -> int:
         logs.configure(settings.log_level, settings.log_format)
         return _serve(settings, read)
     except MusterdError as error:
-        notify("STATUS=" + " ".join(str(error).split()))
+        notify("STATUS=" + " ".join(str(error).split()), patience=INSIST)
         raise
 
 
