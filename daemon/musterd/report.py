@@ -3,6 +3,7 @@
 It reads and never decides. Where systemd did not start us, nothing is asked and nothing told.
 """
 
+from contextlib import suppress
 from typing import Final
 
 import anyio
@@ -19,12 +20,12 @@ from musterd.valkey import FAULTS
 LOOK: Final = 1.0
 """Seconds between two looks at how things stand."""
 
-COUNT_EVERY: Final = 5
-"""Looks from one count of the queues to the next."""
+COUNT: Final = 5.0
+"""Seconds between two counts of what waits."""
 
 MORE_TIME: Final = 20.0
 """Seconds for which systemd is to wait at least from each look on while the daemon drains; what
-comes after the last one, the end of an embedded server say, must fit in."""
+comes after the last look, the end of an embedded server say, must fit in."""
 
 
 class Report:
@@ -58,13 +59,11 @@ class Report:
         """Tell until cancelled."""
         if not notify_socket():
             return
-        looks = 0
-        while True:
-            if looks % COUNT_EVERY == 0:
-                await self._count()
-            looks += 1
-            self._tell()
-            await anyio.sleep(LOOK)
+        async with anyio.create_task_group() as counting:
+            counting.start_soon(self._count)  # which may have to wait for Valkey
+            while True:
+                self._tell()
+                await anyio.sleep(LOOK)
 
     def line(self) -> str:
         """How things stand, `12 agents, 3 waiting, Valkey ok` say."""
@@ -89,9 +88,7 @@ class Report:
         return "Valkey takes no writes" if self._link.up else "Valkey lost"
 
     async def _count(self) -> None:
-        if not self._link.serving:
-            return
-        try:
-            self._waiting = sum(await self._reads.waiting(self._configuration.kinds))
-        except FAULTS:  # the link tells of that
-            return
+        while True:
+            with suppress(*FAULTS):  # the link tells of them
+                self._waiting = sum(await self._reads.waiting(self._configuration.kinds))
+            await anyio.sleep(COUNT)

@@ -1,7 +1,7 @@
 #!/bin/bash
 # boot.sh FOLDER INSTALLED: the first process of new namespaces becomes a systemd whose root is a
-# throw-away overlay: this machine's root, what is INSTALLED over it, and what
-# is written, in memory. Only what is below /var/lib/musterd and /var/lib/valkey outlives it, in FOLDER/state.
+# throw-away overlay: this machine's root, what is INSTALLED over it, and what is written, in memory.
+# Only what is below /var/lib/musterd and /var/lib/valkey outlives it, in FOLDER/state.
 set -eu
 folder=$1 installed=$2
 mount --make-rprivate /

@@ -87,12 +87,12 @@ def _serve(settings: "Settings", read: "Callable[[], Settings]") -> int:
             code = 0
         except MusterdError as error:
             code, sentence = error.exit_code, str(error)
-            logs.flush()  # its lines come before the sentence
             raise
         except (Exception, SystemExit):  # noqa: BLE001 - a fault, of musterd or of an agent's callback
             structlog.get_logger().exception("the daemon failed")
         finally:
-            logs.flush()  # a slow journal may take its time, what an agent left behind may not
+            # A slow journal may take its time, what an agent has left behind may not.
+            logs.flush()
             _leave_in_time(code, sentence)
     return code
 
