@@ -84,3 +84,26 @@ async def test_several_on_one_machine(host: Host) -> None:
         "/var/lib/musterd-blue",
         "/var/lib/musterd-red",
     ]
+
+
+async def test_agents_work_in_the_sandbox(host: Host) -> None:
+    """What commands commonly do, they can; what the unit forbids, they cannot."""
+    host.sandbox.write("/etc/musterd/work.sh", WORK)
+    host.prepare(kinds='[agents.work]\ncommand = ["bash", "/etc/musterd/work.sh"]\n')
+    host.systemctl("start")
+    host.submit("work", "t1")
+    await host.wait_for_line("agent ended", "AGENT_ID=t1.1", limit=60)
+    assert host.record("t1")["status"] == "completed", host.sandbox.journal("AGENT_ID=t1.1")
+
+
+WORK = """
+set -eux
+mkdir work; cd work
+git init -q .; echo x > f; git add f
+git -c user.email=a@b -c user.name=n commit -qm one; git clone -q . copy
+sed -i s/x/y/ f; install -m 755 f g; cp -a f h; tar cf t.tar f; echo > "$(mktemp)"
+/usr/bin/python3 -c 'import multiprocessing as m; m.Pool(2).map(abs, [1, 2])'
+refused() { ! "$@"; }
+refused touch /etc/x; refused touch /usr/x; refused ls /root /home
+refused mount -t tmpfs none /tmp; refused unshare --user true; refused chmod u+s g
+"""
