@@ -46,13 +46,13 @@ class LogWriter:
     def _reset(self) -> None:
         self._lines: deque[bytes] = deque()
         self._size = 0  # of the lines, and of the batch that is being written
-        self._gone = 0  # batches
+        self._gone = 0  # bytes of what went out
         self._dropped = 0
         self._thread: threading.Thread | None = None
         # Reentrant: a finalizer may log in the middle of another log call.
         lock = threading.RLock()
         self._filled = threading.Condition(lock)
-        self._emptied = threading.Condition(lock)
+        self._written = threading.Condition(lock)
 
     def write(self, line: bytes) -> None:
         """Have a line written after those before it; drop it if too much waits already."""
@@ -73,14 +73,15 @@ class LogWriter:
                 self._wake()
 
     def flush(self, timeout: float) -> bool:
-        """Whether all lines went out; given up once none has for this many seconds."""
-        with self._emptied:
-            while True:
-                gone = self._gone
-                if self._emptied.wait_for(lambda: not self._size, timeout):
-                    return True
-                if self._gone == gone:
+        """Whether all lines so far went out; given up once none has for this many seconds."""
+        with self._written:
+            upto = self._gone + self._size
+            while self._gone < upto:
+                before = self._gone
+                self._written.wait_for(lambda: self._gone >= upto, timeout)
+                if self._gone == before:
                     return False
+            return True
 
     def close(self, timeout: float) -> None:
         """Flush; later lines are written at once: at the interpreter's end no thread runs on.
@@ -134,13 +135,12 @@ class LogWriter:
         return batch
 
     def _let_go(self, size: int) -> None:
-        with self._emptied:
+        with self._written:
             self._size -= size
-            self._gone += 1
+            self._gone += size
             if not self._size and self._dropped:
                 self._report()
-            if not self._size:
-                self._emptied.notify_all()
+            self._written.notify_all()
 
     def _put_out(self, lines: list[bytes]) -> None:
         if self.forward is not None:
