@@ -39,6 +39,7 @@ class Membership:
         self._store = store
         self._agents = agents
         self._waits = False
+        self._left = False
         self._patience = settings.heartbeat_ttl + settings.heartbeat_interval
         self._lock = anyio.Lock()
         self._fields: dict[str, str | int] = {
@@ -72,6 +73,8 @@ class Membership:
             NameTakenError: another daemon has the name by now.
         """
         async with self._lock:
+            if self._left:  # it waited for the lock, and is not yet cancelled
+                return 0
             return await self._store.register(self.node, self._now())
 
     async def announce(self, state: str) -> None:
@@ -91,6 +94,7 @@ class Membership:
     async def leave(self) -> None:
         """Give the name back."""
         async with self._lock:  # a renewal under way would bring the record back
+            self._left = True
             await self._store.release()
 
     def _now(self) -> dict[str, str | int]:
