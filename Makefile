@@ -4,7 +4,15 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test chaos lint lock clean
+.PHONY: help demo test chaos lint lock clean install uninstall
+
+# Where `make install` puts things; see systemd/README.md. systemd looks for units in two places.
+PREFIX ?= /usr/local
+DESTDIR ?=
+LIB = $(PREFIX)/lib/musterd
+NEW = $(DESTDIR)$(LIB).new
+SHARE = $(DESTDIR)$(PREFIX)/share/musterd
+SYSTEMD = $(DESTDIR)$(if $(filter /usr,$(PREFIX)),/usr,/usr/local)/lib
 
 help:
 	@echo "make demo   watch agents at work, on a private Valkey of their own"
@@ -12,6 +20,7 @@ help:
 	@echo "make chaos  break things at random and hold musterd to its promises; SEED=7 SECONDS=60"
 	@echo "make lint   format, lint, types, floors"
 	@echo "make lock   pin the dependencies anew (needs uv)"
+	@echo "make install, make uninstall   the service (PREFIX, DESTDIR, PYTHON); see systemd/README.md"
 	@echo "make clean  remove the environment and what tools left behind"
 
 demo: $(VENV)/.installed
@@ -59,3 +68,33 @@ $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	@echo "installing what the tests need (once)"
 	$(INSTALL) --require-hashes --requirement requirements-dev.lock
 	@touch $@
+
+# The environment is built beside the old one, so that a failure leaves that in place, and must not
+# remember where: not in its programs, not in what a traceback shows.
+install:
+	rm -rf $(NEW)
+	$(PYTHON) -m venv $(NEW)
+	$(INTO_NEW) --require-hashes --requirement requirements.lock
+	$(INTO_NEW) --no-deps --no-build-isolation .
+	grep -rlIF $(NEW) $(NEW) | xargs sed -i 's#$(NEW)#$(LIB)#g'
+	$(NEW)/bin/python -m compileall -qf -s $(NEW) -p $(LIB) $(NEW)/lib
+	rm -rf $(DESTDIR)$(LIB)
+	mv $(NEW) $(DESTDIR)$(LIB)
+	install -d $(DESTDIR)$(PREFIX)/bin $(SHARE)/drop-ins $(DESTDIR)/etc/musterd
+	ln -sfn $(LIB)/bin/musterd $(DESTDIR)$(PREFIX)/bin/musterd
+	for unit in musterd.service musterd@.service; do \
+		sed 's,^ExecStart=/usr/local,ExecStart=$(PREFIX),' systemd/$$unit | \
+		install -D -m 0644 /dev/stdin $(SYSTEMD)/systemd/system/$$unit || exit; done
+	install -D -m 0644 systemd/musterd.sysusers $(SYSTEMD)/sysusers.d/musterd.conf
+	install -D -m 0644 systemd/musterd.tmpfiles $(SYSTEMD)/tmpfiles.d/musterd.conf
+	install -m 0644 systemd/drop-ins/*.conf $(SHARE)/drop-ins
+	install -m 0644 systemd/valkey-users.acl $(SHARE)
+	test -e $(DESTDIR)/etc/musterd/musterd.env || install -m 0640 .env.example $(DESTDIR)/etc/musterd/musterd.env
+
+INTO_NEW = $(NEW)/bin/python -m pip --quiet --disable-pip-version-check --no-input install --no-compile
+
+uninstall:
+	rm -rf $(DESTDIR)$(LIB) $(SHARE)
+	rm -f $(DESTDIR)$(PREFIX)/bin/musterd $(SYSTEMD)/sysusers.d/musterd.conf $(SYSTEMD)/tmpfiles.d/musterd.conf
+	rm -f $(SYSTEMD)/systemd/system/musterd.service $(SYSTEMD)/systemd/system/musterd@.service
+	@echo "left: $(DESTDIR)/etc/musterd, $(DESTDIR)/var/lib/musterd, the user musterd"

@@ -59,3 +59,14 @@ async def test_dead_process_is_dead_before_it_is_reaped() -> None:
         process.kill()
         await wait_until(lambda: identity.is_alive(told) is False)
     assert identity.is_alive(told) is False
+
+
+def test_hidden_process_is_not_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another user's daemon where /proc shows only our own processes (`ProtectProc=invisible`)."""
+
+    def refuse(_: int, __: int) -> None:
+        raise PermissionError
+
+    boot, namespace, _, start = identity.own().split("/")
+    monkeypatch.setattr(os, "kill", refuse)
+    assert identity.is_alive(f"{boot}/{namespace}/4194304/{start}") is None

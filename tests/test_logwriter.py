@@ -135,6 +135,35 @@ def test_descriptor_that_takes_nothing(pipe: Pipe) -> None:
     assert writer.flush(1)
 
 
+def test_flush_waits_for_a_slow_reader(pipe: Pipe) -> None:
+    """As long as something goes out; but not for what is written meanwhile, which may not end."""
+    ended = threading.Event()
+    slow = LogWriter(pipe.writer, ignore)
+
+    def crawl(_: bytes) -> bool:
+        return ended.wait(0.02)
+
+    slow.forward = crawl
+    for _ in range(10):
+        slow.write(b"x" * 70_000)
+    babbling = threading.Thread(target=babble, args=(slow, ended))
+    reading = threading.Thread(target=pipe.read, args=(b"end\n",))
+    reading.start()
+    babbling.start()
+    assert slow.flush(0.1)
+    ended.set()
+    babbling.join()
+    slow.forward = None
+    slow.write(b"end\n")
+    reading.join()
+
+
+def babble(writer: LogWriter, ended: threading.Event) -> None:
+    """Log for ever."""
+    while not ended.wait(0.001):
+        writer.write(b"more\n")
+
+
 def test_line_after_the_close(pipe: Pipe) -> None:
     """What comes so late is written at once."""
     writer = LogWriter(pipe.writer, ignore)

@@ -138,6 +138,15 @@ async def test_superseded_daemon_learns_it_with_its_renewal(house: House) -> Non
     assert await house.world.redis.exists(house.key, house.world.keys.nodes) == 0
 
 
+async def test_late_renewal_brings_nothing_back(house: House) -> None:
+    """A heartbeat that waited while the daemon left."""
+    member = house.member("e1")
+    await member.join()
+    await member.leave()
+    assert await member.renew() == 0
+    assert await house.world.redis.exists(house.key, house.world.keys.nodes) == 0
+
+
 async def test_record_ends_by_itself(house: House) -> None:
     """What is not renewed expires."""
     await house.member("e1").join()

@@ -21,7 +21,7 @@ EXAMPLE = Path(__file__).parents[1] / ".env.example"
 
 @pytest.fixture(autouse=True)
 def _clean(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in [*NAMES.values(), "STATE_DIRECTORY", "XDG_STATE_HOME"]:
+    for name in [*NAMES.values(), "STATE_DIRECTORY", "XDG_STATE_HOME", "CREDENTIALS_DIRECTORY"]:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.chdir(tmp_path)
 
@@ -238,3 +238,46 @@ def test_import_is_light() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
     assert done.stdout.strip() == b""
+
+
+def test_password_from_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Without the end of its line; it completes a URL too, and what is set directly wins."""
+    (tmp_path / "secret").write_text(f"{SECRET}\n")
+    monkeypatch.setenv("VALKEY_PASSWORD_FILE", str(tmp_path / "secret"))
+    assert load().server_url == f"redis://:{SECRET}@localhost:6379/0"
+    assert load(url="redis://h", username="u").server_url == (
+        f"redis://h?db=0&password={SECRET}&username=u"
+    )
+    assert load(url="redis://:mine@h").server_url == "redis://:mine@h?db=0"
+    assert SECRET not in load(url="redis://h").server_name
+    monkeypatch.setenv("VALKEY_PASSWORD", "other")
+    assert load().password == SecretStr("other")
+    assert load(url="redis://h").server_url == "redis://h?db=0"
+
+
+def test_password_from_a_credential(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Where systemd keeps one for us; without it there is no password, and no error."""
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(tmp_path))
+    assert load().password is None
+    (tmp_path / "valkey-password").write_text(SECRET)
+    assert load().password == SecretStr(SECRET)
+
+
+def test_password_file_that_is_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that was named must be there."""
+    monkeypatch.setenv("VALKEY_PASSWORD_FILE", "/no/such/file")
+    with pytest.raises(SettingError, match=r"^VALKEY_PASSWORD_FILE: '/no/such/file'"):
+        load()
+
+
+def test_settings_from_a_named_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """In place of `.env`; it must be there, and the environment wins over it as well."""
+    (tmp_path / ".env").write_text("VALKEY_PORT=1\n")
+    (tmp_path / "other").write_text("VALKEY_DB=2\nMUSTERD_CAPACITY=3\n")
+    monkeypatch.setenv("MUSTERD_ENV_FILE", str(tmp_path / "other"))
+    monkeypatch.setenv("VALKEY_DB", "4")
+    found = load()
+    assert (found.port, found.db, found.capacity) == (6379, 4, 3)
+    monkeypatch.setenv("MUSTERD_ENV_FILE", "/no/such/file")
+    with pytest.raises(SettingError, match=r"^MUSTERD_ENV_FILE: '/no/such/file'"):
+        load()

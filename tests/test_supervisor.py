@@ -196,6 +196,33 @@ async def test_agent_that_cannot_be_settled_is_told_once(parts: Parts) -> None:
     await wait_until(lambda: parts.is_status(claim.agent_id, "running"))
 
 
+async def test_claim_under_way_when_its_kind_goes(parts: Parts) -> None:
+    """A reload that takes a kind away does not lose an agent of it that is claimed already."""
+    task_id = await parts.submit("hold")
+    await parts.claim("hold")
+    parts.supervisor.offer({"echo": parts.kinds["echo"]}, 4)
+    parts.supervisor.audit(await parts.membership.renew())
+    await wait_until(lambda: parts.is_status(f"{task_id}.1", "running"))
+    assert parts.supervisor.census() == {"echo": 0, "hold": 1}
+
+
+async def test_other_kinds_and_capacity(parts: Parts) -> None:
+    """From then on what is offered counts; agents that run are too many, and are left alone."""
+    held = [await parts.submit("hold") for _ in range(2)]
+    await wait_until(alive(parts, 2))
+    parts.supervisor.offer({"echo": parts.kinds["echo"]}, 1)
+    waiting, echo = await parts.submit("hold"), await parts.submit("echo")
+    parts.supervisor.wake()
+    await anyio.wait_all_tasks_blocked()
+    assert parts.supervisor.count() == 2
+    parts.supervisor.offer({"echo": parts.kinds["echo"]}, 3)
+    await wait_until(lambda: parts.is_status(f"{echo}.1", "completed"))
+    assert (await parts.task(waiting)).status == "pending"
+    assert [(await parts.agent(f"{one}.1")).status for one in held] == ["running", "running"]
+    parts.supervisor.offer(parts.kinds, 3)
+    await wait_until(lambda: parts.is_status(f"{waiting}.1", "running"))
+
+
 async def test_agent_that_nobody_runs_is_settled(parts: Parts) -> None:
     """One that the server lists as ours without an actor is lost, and its task is retried."""
     task_id = await parts.submit("hold")

@@ -1,20 +1,46 @@
-"""The systemd unit: systemd itself finds nothing wrong with it, and it fits the daemon."""
+"""The systemd units: systemd itself finds nothing wrong with them, and they fit the daemon."""
 
 import configparser
 import subprocess
 from pathlib import Path
 
+import pytest
+
+from musterd.report import LOOK, MORE_TIME
+from musterd.runtimes.process import _SYSTEMD
 from musterd.service import AT_ONCE, LAST_WRITES
 from musterd.settings import Settings
 from tests.support.tools import require
 
-UNIT = Path(__file__).parents[1] / "systemd/musterd.service"
+FOLDER = Path(__file__).parents[1] / "systemd"
+UNITS = ("musterd.service", "musterd@.service")
+PROGRAM = "/usr/local/bin/musterd"
+
+INSTANCE = {
+    "Description=musterd, a supervisor of agents (%i)",
+    "WorkingDirectory=/var/lib/musterd-%i",
+    "Environment=MUSTERD_ENV_FILE=/etc/musterd/%i.env",
+    "Environment=MUSTERD_NODE=%H-%i",
+    "StateDirectory=musterd-%i",
+}
 
 
-def test_systemd_accepts_the_unit() -> None:
-    """`systemd-analyze verify` says nothing, and exits with 0."""
+def read(name: str) -> configparser.ConfigParser:
+    """A unit; of options that are given twice the last one."""
+    unit = configparser.ConfigParser(strict=False, interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]  # the documented way
+    unit.read(FOLDER / name)
+    return unit
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_systemd_accepts_the_unit(tmp_path: Path, name: str) -> None:
+    """`systemd-analyze verify` says nothing, and exits with 0; the program is looked for, too."""
+    text = (FOLDER / name).read_text(encoding="utf-8")
+    copy = tmp_path / name
+    copy.write_text(text.replace(PROGRAM, "/bin/true"), encoding="utf-8")
     verified = subprocess.run(
-        [require("systemd-analyze"), "verify", str(UNIT)],
+        [require("systemd-analyze"), "verify", str(copy)],
         capture_output=True,
         text=True,
         check=False,
@@ -22,11 +48,25 @@ def test_systemd_accepts_the_unit() -> None:
     assert (verified.stdout, verified.stderr, verified.returncode) == ("", "", 0)
 
 
+def test_instances_are_the_same_unit() -> None:
+    """`musterd@.service` differs in names alone."""
+    one, other = ((FOLDER / name).read_text(encoding="utf-8").splitlines() for name in UNITS)
+    assert set(other) - set(one) == INSTANCE
+    assert len(set(one) - set(other)) == len(INSTANCE) - 1
+
+
 def test_stop_timeout_leaves_time_for_the_drain() -> None:
     """It waits longer than the drain, the agents' grace and their last writes take."""
-    unit = configparser.ConfigParser(strict=False, interpolation=None)
-    unit.optionxform = str  # type: ignore[assignment, method-assign]  # the documented way
-    unit.read(UNIT)
     defaults = {name: field.default for name, field in Settings.model_fields.items()}
     longest = defaults["drain_timeout"] + defaults["kill_grace"] + 2 * LAST_WRITES + AT_ONCE
-    assert int(unit["Service"]["TimeoutStopSec"]) > longest
+    assert int(read(UNITS[0])["Service"]["TimeoutStopSec"]) > longest
+
+
+def test_more_time_is_asked_for_before_it_is_over() -> None:
+    """A drain asks so often that two looks may be missed, and what comes after it still fits in."""
+    assert MORE_TIME > 2 * LOOK + LAST_WRITES + AT_ONCE
+
+
+def test_agents_are_told_nothing_of_the_services_own() -> None:
+    """Neither where systemd listens nor where the secrets are reaches an agent."""
+    assert {"NOTIFY_SOCKET", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY"} <= _SYSTEMD

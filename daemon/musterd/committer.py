@@ -20,6 +20,7 @@ import structlog
 from anyio.abc import TaskGroup
 
 from musterd.link import HOLD, Link
+from musterd.pulse import Pulse
 from musterd.recent import Recent
 from musterd.scripts import Reply, Step
 from musterd.valkey import FAULTS
@@ -66,6 +67,7 @@ class Committer:
         self._late: set[Future[Reply]] = set()
         self._idle: list[anyio.Event] = []
         self._rousing = False
+        self.pulses = [Pulse(f"committer lane {number}") for number in range(1, LANES + 1)]
 
     async def commit(self, step: Step) -> Reply:
         """Hand in one step and wait for its answer, for as long as the server needs to give one."""
@@ -84,25 +86,26 @@ class Committer:
     async def run(self) -> None:
         """Serve until cancelled. Steps that wait at that moment stay unanswered."""
         async with anyio.create_task_group() as tasks:
-            for _ in range(LANES):
-                tasks.start_soon(self._lane, tasks)
+            for pulse in self.pulses:
+                tasks.start_soon(self._lane, tasks, pulse)
 
     def _rouse(self) -> None:
         if self._idle and not self._rousing:
             self._rousing = True
             self._idle.pop().set()
 
-    async def _lane(self, tasks: TaskGroup) -> None:
+    async def _lane(self, tasks: TaskGroup, pulse: Pulse) -> None:
         while True:
             while not self._waiting:
                 roused = anyio.Event()
                 self._idle.append(roused)
+                pulse.rest()
                 await roused.wait()
                 self._rousing = False
             batch = self._take()
             if self._waiting:
                 self._rouse()
-            later = await self._serve(batch)
+            later = await self._serve(batch, pulse)
             if later:  # a lane that waited for them would be one less for the others
                 tasks.start_soon(self._put_off, later)
 
@@ -121,9 +124,9 @@ class Committer:
             batch.append(item)
         return batch
 
-    async def _serve(self, batch: list[Item]) -> list[Item]:
+    async def _serve(self, batch: list[Item], pulse: Pulse) -> list[Item]:
         """Send a batch and hand out the answers; returns the steps that must wait."""
-        replies = await self._ask([step for step, _ in batch])
+        replies = await self._ask([step for step, _ in batch], pulse)
         later = []
         for item, reply in zip(batch, replies, strict=True):
             if reply[0] == "later":
@@ -151,9 +154,10 @@ class Committer:
         self._waiting.extend(items)
         self._rouse()
 
-    async def _ask(self, steps: list[Step]) -> list[Reply]:
+    async def _ask(self, steps: list[Step], pulse: Pulse) -> list[Reply]:
         pause = FIRST_PAUSE
         while True:
+            pulse.beat()
             try:
                 if self._link.changed:
                     await self._restore()

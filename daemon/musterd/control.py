@@ -22,6 +22,7 @@ from musterd.jsons import Json
 from musterd.keys import Keys
 from musterd.link import Link
 from musterd.orders import Orders
+from musterd.pulse import Pulse
 from musterd.settings import Settings
 from musterd.supervisor import Supervisor
 from musterd.troubles import Troubles
@@ -80,12 +81,14 @@ class Control:
         self._longest = settings.max_command
         self._hearing = anyio.CancelScope()
         self._ended = anyio.Event()
+        self.pulse = Pulse("control")
 
     async def run(self) -> None:
         """Listen until stopped. `subscribed` is set with the first confirmed subscription."""
         async with self._orders.holding(), anyio.create_task_group() as handlers:
             with self._hearing:
                 await self._stay_subscribed(handlers)
+        self.pulse.rest()
         self._ended.set()
 
     async def stop(self) -> None:
@@ -96,6 +99,7 @@ class Control:
     async def _stay_subscribed(self, handlers: TaskGroup) -> None:
         lost = False
         while True:
+            self.pulse.beat(self._patience * len(self._channels))
             try:
                 async with self._redis.pubsub() as pubsub:
                     await self._subscribe(pubsub)
@@ -157,6 +161,7 @@ class Control:
     async def _listen(self, pubsub: PubSub, handlers: TaskGroup) -> None:
         tested = False
         while True:
+            self.pulse.beat(self._patience)
             message = await pubsub.get_message(timeout=self._patience)
             if message is not None:
                 tested = False

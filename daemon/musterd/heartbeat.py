@@ -9,6 +9,7 @@ import anyio
 from musterd.clocks import boottime
 from musterd.errors import MusterdError, NameTakenError
 from musterd.membership import Membership
+from musterd.pulse import Pulse
 from musterd.settings import Settings
 from musterd.store import Store
 from musterd.supervisor import Supervisor
@@ -41,6 +42,7 @@ class Heartbeat:
         self._supervisor = supervisor
         self._troubles = troubles
         self._bell = anyio.Event()
+        self.pulse = Pulse("heartbeat")
 
     async def run(self) -> None:
         """Beat until cancelled.
@@ -50,6 +52,7 @@ class Heartbeat:
         """
         while True:
             began = anyio.current_time()
+            self.pulse.beat(self._interval)
             self._bell = anyio.Event()
             await self._beat()
             with anyio.move_on_after(began + self._interval - anyio.current_time()):

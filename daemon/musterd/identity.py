@@ -21,12 +21,27 @@ def is_alive(identity: str) -> bool | None:
     parts = identity.split("/")
     if len(parts) != len(("boot", "namespace", "pid", "start")) or tuple(parts[:2]) != _machine():
         return None
-    return _PID.fullmatch(parts[2]) is not None and _start_time(int(parts[2])) == parts[3]
+    if not _PID.fullmatch(parts[2]):
+        return False
+    if (started := _start_time(int(parts[2]))) or not _is_hidden(int(parts[2])):
+        return started == parts[3]
+    return None
 
 
 def _machine() -> tuple[str, str]:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     return boot, str(Path("/proc/self/ns/pid").stat().st_ino)
+
+
+def _is_hidden(pid: int) -> bool:
+    """Whether there is such a process, another user's, and /proc is mounted not to show it."""
+    try:
+        os.kill(pid, 0)
+    except PermissionError:
+        return not Path(f"/proc/{pid}").exists()
+    except (ProcessLookupError, OverflowError):
+        return False
+    return False
 
 
 def _start_time(pid: int) -> str:

@@ -1,4 +1,6 @@
-"""What is logged, by us and by the libraries, leaves here: one line a record, to standard error.
+"""What is logged, by us and by the libraries, leaves here: one line a record.
+
+It goes to standard error, or to the journal as an entry where standard error leads there.
 
 Others call `structlog.get_logger()` and bind ids with `structlog.contextvars`. A log call never
 raises or waits because of where the line goes: a daemon outlives its terminal and its log
@@ -22,6 +24,7 @@ from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.processors import TimeStamper, add_log_level, format_exc_info
 from structlog.typing import EventDict, Processor
 
+from musterd import journal
 from musterd.logwriter import LogWriter
 from musterd.settings import color_allowed
 
@@ -46,11 +49,16 @@ def configure(level: str, log_format: str) -> None:
 
     Args:
         level: `debug`, `info`, `warning` or `error`; less is dropped.
-        log_format: `console` for people, `json` for programs, `auto` for console on a terminal
-            and JSON elsewhere.
+        log_format: `console` for people, `json` for programs, `auto` for console on a terminal,
+            entries of the journal under systemd, and JSON elsewhere.
     """
     terminal = _is_terminal()
     for_people = log_format == "console" or (log_format == "auto" and terminal)
+    to_journal = log_format == "auto" and journal.is_behind(_STDERR)
+    if not to_journal:
+        _writer.forward = None
+    elif _writer.forward is None:
+        _writer.forward = journal.Journal().send
     structlog.configure(
         processors=_for_people(colors=terminal and color_allowed()) if for_people else _for_json(),
         wrapper_class=structlog.make_filtering_bound_logger(
@@ -66,7 +74,7 @@ def configure(level: str, log_format: str) -> None:
 
 
 def flush() -> None:
-    """Wait until what was logged is written, for a second at most.
+    """Wait until what was logged is written, or nothing has been for a second.
 
     The interpreter's own end does it too; `os._exit`, and a line that goes to standard error past
     the log, need it before.

@@ -1,8 +1,8 @@
 """Writes lines to a descriptor from a thread of its own, so that a reader who stalls stops nobody.
 
 It owns the lines between a log call and the descriptor: their order, their bound in memory, the
-number of those for which there was no room. It blocks no caller; `flush` and `close` wait for as
-long as they are told.
+number of those for which there was no room. It blocks no caller; `flush` and `close` wait while
+lines go out, and for as long as they are told when none do.
 """
 
 import os
@@ -28,12 +28,16 @@ class LogWriter:
         descriptor: where to.
         tell_dropped: is called with a number of dropped lines, and writes a line about them here.
         limit: bytes that wait at most.
+
+    Attributes:
+        forward: takes a line somewhere else, and may wait; False if the descriptor is to have it.
     """
 
     def __init__(
         self, descriptor: int, tell_dropped: Callable[[int], None], limit: int = LIMIT
     ) -> None:
         self._descriptor = descriptor
+        self.forward: Callable[[bytes], bool] | None = None
         self._tell_dropped = tell_dropped
         self._limit = limit
         self._direct = False
@@ -42,17 +46,18 @@ class LogWriter:
     def _reset(self) -> None:
         self._lines: deque[bytes] = deque()
         self._size = 0  # of the lines, and of the batch that is being written
+        self._gone = 0  # bytes of what went out
         self._dropped = 0
         self._thread: threading.Thread | None = None
         # Reentrant: a finalizer may log in the middle of another log call.
         lock = threading.RLock()
         self._filled = threading.Condition(lock)
-        self._emptied = threading.Condition(lock)
+        self._written = threading.Condition(lock)
 
     def write(self, line: bytes) -> None:
         """Have a line written after those before it; drop it if too much waits already."""
         if self._direct:
-            self._put_out(line)
+            self._put_out([line])
             return
         size = len(line)
         with self._filled:
@@ -68,9 +73,15 @@ class LogWriter:
                 self._wake()
 
     def flush(self, timeout: float) -> bool:
-        """Whether all lines went out within this many seconds."""
-        with self._emptied:
-            return self._emptied.wait_for(lambda: not self._size, timeout)
+        """Whether all lines so far went out; given up once none has for this many seconds."""
+        with self._written:
+            upto = self._gone + self._size
+            while self._gone < upto:
+                before = self._gone
+                self._written.wait_for(lambda: self._gone >= upto, timeout)
+                if self._gone == before:
+                    return False
+            return True
 
     def close(self, timeout: float) -> None:
         """Flush; later lines are written at once: at the interpreter's end no thread runs on.
@@ -111,26 +122,30 @@ class LogWriter:
     def _write_batch(self) -> None:
         batch = self._take()
         self._put_out(batch)
-        self._let_go(len(batch))
+        self._let_go(sum(map(len, batch)))
 
-    def _take(self) -> bytes:
+    def _take(self) -> list[bytes]:
         with self._filled:
             self._filled.wait_for(lambda: self._lines)
-            batch, size = [], 0
+            batch: list[bytes] = []
+            size = 0
             while self._lines and size < _BATCH:
                 batch.append(self._lines.popleft())
                 size += len(batch[-1])
-        return b"".join(batch)
+        return batch
 
     def _let_go(self, size: int) -> None:
-        with self._emptied:
+        with self._written:
             self._size -= size
+            self._gone += size
             if not self._size and self._dropped:
                 self._report()
-            if not self._size:
-                self._emptied.notify_all()
+            self._written.notify_all()
 
-    def _put_out(self, data: bytes) -> None:
+    def _put_out(self, lines: list[bytes]) -> None:
+        if self.forward is not None:
+            lines = [line for line in lines if not self.forward(line)]
+        data = b"".join(lines)
         with suppress(OSError):  # closed, full or broken: there is nobody to tell
             while data:
                 try:

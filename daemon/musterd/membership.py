@@ -47,6 +47,7 @@ class Membership:
         self._paused_kinds = paused_kinds
         self._announced: list[str] = []
         self._waits = False
+        self._left = False
         self._patience = settings.heartbeat_ttl + settings.heartbeat_interval
         self._lock = anyio.Lock()
         self._fields: dict[str, str | int] = {
@@ -80,6 +81,8 @@ class Membership:
             NameTakenError: another daemon has the name by now.
         """
         async with self._lock:
+            if self._left:  # it waited for the lock, and is not yet cancelled
+                return 0
             return await self._store.register(self.node, self._now())
 
     async def announce(self, state: str) -> None:
@@ -92,6 +95,10 @@ class Membership:
             self.state, self._announced = state, paused
             await self.renew()
 
+    def resize(self, capacity: int) -> None:
+        """Tell of another capacity from the next renewal on."""
+        self._fields["capacity"] = capacity
+
     def describe(self) -> dict[str, Json]:
         """The record as JSON, but for `startedAt`: that is the server's own time."""
         paused: list[Json] = [*self._paused_kinds()]
@@ -101,6 +108,7 @@ class Membership:
     async def leave(self) -> None:
         """Give the name back."""
         async with self._lock:  # a renewal under way would bring the record back
+            self._left = True
             await self._store.release()
 
     def _now(self) -> dict[str, str | int]:

@@ -24,6 +24,11 @@ class Pauses:
         self._clock = clock
         self._kinds: dict[str, float] = {}
 
+    def offer(self, kinds: Collection[str]) -> None:
+        """From now on these can be paused; a pause of one that is gone is forgotten."""
+        self._offered = kinds
+        self._kinds = {kind: until for kind, until in self._kinds.items() if kind in kinds}
+
     @property
     def kinds(self) -> list[str]:
         """The kinds that are paused by name, sorted."""

@@ -1,6 +1,6 @@
 """Looking at the state: records by id, daemons, sizes and places in the indexes. Writes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -72,6 +72,14 @@ class Reads:
         if not fields:
             raise NotFoundError(record_id)
         return AgentRecord.read(fields) if is_agent else TaskRecord.read(fields)
+
+    async def waiting(self, kinds: Iterable[str]) -> list[int]:
+        """How many tasks of each of these kinds are due and not yet claimed."""
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for kind in kinds:
+                pipe.zcard(self._keys.queue(kind))
+            found: list[int] = await pipe.execute()
+        return found
 
     async def nodes(self) -> list[NodeRecord]:
         """The daemons that are alive, the last heard first; 1000 at most."""

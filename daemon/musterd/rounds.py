@@ -35,13 +35,20 @@ class Rounds:
         self._store = store
         self._troubles = troubles
         self._duties = (*duties, self._trim)
+        self._bell = anyio.Event()
 
     async def run(self) -> None:
         """Go on until cancelled."""
         while True:
             began = anyio.current_time()
+            self._bell = anyio.Event()
             await self._go_through()
-            await anyio.sleep_until(began + self._interval)
+            with anyio.move_on_after(began + self._interval - anyio.current_time()):
+                await self._bell.wait()
+
+    def hurry(self) -> None:
+        """Go through them now."""
+        self._bell.set()
 
     async def _go_through(self) -> None:
         for duty in self._duties:

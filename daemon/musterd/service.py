@@ -6,9 +6,9 @@ group; the supervisor and its agents in the inner one.
 
 import os
 import resource
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 import anyio
@@ -17,14 +17,14 @@ from anyio.abc import TaskGroup
 
 from musterd import __version__, identity, ids, logs, scratch, scripts, valkey
 from musterd.committer import Committer
+from musterd.configuration import Configuration
 from musterd.connections import Connections, opened
 from musterd.control import Control
 from musterd.desks import Desks
 from musterd.embedded import EmbeddedValkey
-from musterd.errors import MusterdError, SettingError, UnwrittenError
+from musterd.errors import MusterdError, UnwrittenError
 from musterd.heartbeat import Heartbeat
 from musterd.keys import Keys
-from musterd.kinds import Kind, load_kinds
 from musterd.leases import Leases
 from musterd.membership import Membership
 from musterd.notes import Notes
@@ -32,8 +32,8 @@ from musterd.orders import Orders
 from musterd.probe import Probe
 from musterd.reads import Reads
 from musterd.recovery import Recovery
+from musterd.report import Report
 from musterd.rounds import Rounds
-from musterd.runtimes.cgroup import Cgroups
 from musterd.runtimes.coroutine import contain
 from musterd.runtimes.orphans import Orphans, become_subreaper
 from musterd.scripts import Caller
@@ -43,8 +43,9 @@ from musterd.stalls import Stalls
 from musterd.stopping import Stopping
 from musterd.store import Store
 from musterd.supervisor import Supervisor
-from musterd.systemd import notify
+from musterd.systemd import INSIST, notify
 from musterd.troubles import Troubles
+from musterd.watchdog import Watchdog
 
 AT_ONCE: Final = 1.0
 """Seconds of grace that agents have after a second signal."""
@@ -61,20 +62,25 @@ LOOK: Final = 0.05
 log = structlog.get_logger()
 
 
-async def run(settings: Settings) -> None:
+async def run(settings: Settings, read: Callable[[], Settings]) -> None:
     """Run the daemon until it is told to stop; what is left to do then is exit 0.
+
+    Args:
+        settings: of this process.
+        read: reads them again, when a reload is asked for.
 
     Raises:
         MusterdError: it cannot start, another daemon has its name by now, or it had to leave
             without writing how agents ended.
     """
     contain()
-    stopping = Stopping()
+    stopping, configuration = Stopping(), Configuration(settings, read)
     failure: MusterdError | None = None
     async with anyio.create_task_group() as signals:
         await signals.start(stopping.watch_signals)
+        await signals.start(configuration.watch_signals)
         try:
-            await _live(settings, stopping)
+            await _live(settings, stopping, configuration)
         except* MusterdError as group:
             failure = _first(group)
         signals.cancel_scope.cancel()
@@ -83,12 +89,9 @@ async def run(settings: Settings) -> None:
     log.info("stopped")
 
 
-async def _live(settings: Settings, stopping: Stopping) -> None:
+async def _live(settings: Settings, stopping: Stopping, configuration: Configuration) -> None:
     epoch = ids.new_epoch()
-    cgroups = Cgroups.detect()
-    if cgroups is not None:
-        log.info("each command gets a control group", folder=str(cgroups.folder))
-    kinds = _load_kinds(settings, scratch.folder(settings.state_dir, epoch), cgroups)
+    configuration.load(scratch.folder(settings.state_dir, epoch))
     async with AsyncExitStack() as stack:
         stack.push_async_callback(scratch.clear, settings.state_dir, [epoch])
         if settings.embedded:
@@ -99,18 +102,7 @@ async def _live(settings: Settings, stopping: Stopping) -> None:
         else:
             url, where = valkey.locate(settings)
         connections = await stack.enter_async_context(opened(url, where))
-        await Daemon(settings, epoch, kinds, stopping, connections).run()
-
-
-def _load_kinds(settings: Settings, folder: Path, cgroups: Cgroups | None) -> dict[str, Kind]:
-    kinds = load_kinds(settings.agents, folder, cgroups)
-    if len(kinds) > settings.max_kinds:
-        accepted = f"at least {len(kinds)}: MUSTERD_AGENTS names so many kinds"
-        raise SettingError("MUSTERD_MAX_KINDS", str(settings.max_kinds), accepted)
-    for kind in kinds.values():
-        if kind.unpublished is not None:
-            log.warning("schema not published", kind=kind.name, why=kind.unpublished)
-    return kinds
+        await Daemon(settings, epoch, configuration, stopping, connections).run()
 
 
 class Daemon:
@@ -119,7 +111,7 @@ class Daemon:
     Args:
         settings: of this process.
         epoch: of this life.
-        kinds: what it offers.
+        configuration: what it offers.
         stopping: the word to stop.
         connections: to the server.
     """
@@ -128,14 +120,14 @@ class Daemon:
         self,
         settings: Settings,
         epoch: str,
-        kinds: dict[str, Kind],
+        configuration: Configuration,
         stopping: Stopping,
         connections: Connections,
     ) -> None:
         keys = Keys(settings.prefix)
         self._settings = settings
         self._epoch = epoch
-        self._kinds = kinds
+        self._configuration = configuration
         self._stopping = stopping
         self._orphans = Orphans()
         self._stalls = Stalls(settings.heartbeat_interval / 2)
@@ -155,13 +147,17 @@ class Daemon:
         notes = Notes(self._committer, settings.output_lines)
         desks = self._desks = Desks(notes, settings)
         troubles = Troubles()
-        supervisor = self._supervisor = Supervisor(store, desks, kinds, settings, epoch, troubles)
+        supervisor = self._supervisor = Supervisor(
+            store, desks, configuration.kinds, settings, epoch, troubles
+        )
         self._committer.living = supervisor.living
         membership = self._membership = Membership(
             settings, epoch, store, supervisor.count, lambda: supervisor.pauses.kinds
         )
         self._recovery = Recovery(store, link, settings)
-        orders = Orders(store, notes, Reads(reader, keys), supervisor, membership, self._drain)
+        reads = Reads(reader, keys)
+        self._report = Report(configuration, supervisor, membership, reads, link)
+        orders = Orders(store, notes, reads, supervisor, membership, self._drain)
         control = self._control = Control(
             connections.listener, keys, settings, orders, supervisor, link, troubles
         )
@@ -170,6 +166,8 @@ class Daemon:
         link.on_back = self._heartbeat.hurry
         duties = (control.sweep, self._recover, self._offer, self._reap)
         self._rounds = Rounds(settings.heartbeat_interval, store, troubles, *duties)
+        asking = (supervisor.pulse, control.pulse, self._heartbeat.pulse)
+        self._watchdog = Watchdog(link, lanes=self._committer.pulses, asking=asking)
 
     async def run(self) -> None:
         """Start, serve, and stop in the reverse order.
@@ -194,12 +192,15 @@ class Daemon:
         self._supervisor.shut_down(AT_ONCE)
 
     async def _live(self) -> None:
+        notify(f"STATUS=waits for Valkey, {self._link.server}")
         if not await self._stopping.unless_asked(self._server.reach):
             return
         async with anyio.create_task_group() as writing:
             # Beneath all others, also when one of them fails: agents wait for their last write.
             writing.start_soon(self._committer.run)
             writing.start_soon(self._desks.run)
+            writing.start_soon(self._watchdog.run)
+            writing.start_soon(self._report.run)
             await self._live_connected()
             writing.cancel_scope.cancel()
 
@@ -225,6 +226,7 @@ class Daemon:
         await self._control.subscribed.wait()
         await self._membership.announce(self._supervisor.state)
         outer.start_soon(self._rounds.run)
+        outer.start_soon(self._configuration.run, self._reoffer)
         log.info(
             "ready",
             node=self._settings.node,
@@ -232,9 +234,9 @@ class Daemon:
             pid=os.getpid(),
             version=__version__,
             server=self._link.server,
-            kinds=sorted(self._kinds),
+            kinds=sorted(self._configuration.kinds),
         )
-        notify("READY=1")
+        notify("READY=1", patience=INSIST)
 
     async def _settle_own_past(self) -> None:
         lives = await self._store.lives()
@@ -252,7 +254,7 @@ class Daemon:
     async def _end_in_time(self) -> None:
         """From the word to stop on: a drain, its deadline, and what comes after."""
         await self._stopping.asked.wait()
-        notify("STOPPING=1")
+        notify("STOPPING=1", patience=INSIST)
         log.info("draining", agents=self._supervisor.count())
         with anyio.move_on_after(self._settings.drain_timeout):
             await self._stopping.at_once.wait()
@@ -287,10 +289,16 @@ class Daemon:
         await self._recovery.sweep()
 
     async def _offer(self) -> None:
-        if self._kinds:
+        if kinds := self._configuration.kinds.values():
             most = self._settings.max_messages
-            offers = {kind.name: kind.offer(most) for kind in self._kinds.values()}
+            offers = {kind.name: kind.offer(most) for kind in kinds}
             await self._store.offer(offers, self._settings.max_kinds)
+
+    def _reoffer(self, capacity: int) -> None:
+        self._supervisor.offer(self._configuration.kinds, capacity)
+        self._membership.resize(capacity)
+        self._heartbeat.hurry()
+        self._rounds.hurry()
 
     async def _reap(self) -> None:
         self._orphans.reap()

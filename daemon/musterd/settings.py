@@ -28,13 +28,18 @@ MAX_SECONDS = 10 * 365 * 86_400
 
 LEAST_SIZE = 256
 """Bytes: less would refuse what is no trouble to anybody."""
+
 _SHOWN = 200
 """Characters of a refused value that its error shows."""
 
 MOST_LINES = 1000
 """A step writes as many, and a call of the script takes some thousand arguments."""
+_CREDENTIAL = "valkey-password"
 
 _PREFIX_CHARACTER = r"[A-Za-z0-9!#$%&()+,./:;<=>@^_|~-]"
+
+
+_ENV_FILE = "the path of a readable file of NAME=value lines"
 
 
 def _setting(name: str, default: Any, accepts: str, **limits: Any) -> Any:
@@ -72,6 +77,21 @@ def _absolute(path: Path) -> Path:
     return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111 - Path's raises without a home
 
 
+def _password(others: dict[str, Any]) -> SecretStr | None:
+    """From the file that was named, else from systemd's credentials (`LoadCredential=`)."""
+    path: Path | None = others.get("password_file")
+    if path is None:
+        folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
+        path = Path(folder, _CREDENTIAL)
+        if not (folder and os.access(path, os.F_OK)):
+            return None
+    try:
+        return SecretStr(path.read_text(encoding="utf-8").removesuffix("\n")) or None
+    except (OSError, UnicodeDecodeError):
+        accepted = "the path of a readable text file"
+        raise SettingError("VALKEY_PASSWORD_FILE", str(path), accepted) from None
+
+
 def _node() -> str:
     return re.sub(r"[^A-Za-z0-9._-]", "-", os.uname().nodename).lstrip("._-") or "localhost"
 
@@ -95,18 +115,21 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(
         frozen=True,
         case_sensitive=True,
-        env_file=".env",
         env_file_encoding="utf-8",
         env_ignore_empty=True,
         extra="ignore",
         hide_input_in_errors=True,
     )
 
+    env_file: Path = _setting("MUSTERD_ENV_FILE", Path(".env"), _ENV_FILE)
     host: str = _setting(
         "VALKEY_HOST", "localhost", "a host name or an address", pattern=r"^[^\s/@?#\[\]]+$"
     )
     port: int = _count("VALKEY_PORT", 6379, 65_535)
-    password: SecretStr | None = _setting("VALKEY_PASSWORD", None, "a password")
+    password_file: Path | None = _setting(
+        "VALKEY_PASSWORD_FILE", None, "the path of a readable text file"
+    )
+    password: SecretStr | None = _setting("VALKEY_PASSWORD", _password, "a password")
     url: Annotated[SecretStr, AfterValidator(_check_url)] | None = _setting(
         "VALKEY_URL", None, urls.ACCEPTED
     )
@@ -185,9 +208,11 @@ class Settings(BaseSettings):
     @property
     def server_url(self) -> str:
         """The server as redis-py's `from_url` takes it. May hold a password: never show it."""
-        if self.url is not None:
-            return urls.complete(self.url.get_secret_value(), self.db, self.username)
         password = self.password.get_secret_value() if self.password else None
+        if self.url is not None:
+            # As a setting it belongs to host and port, which the URL outdoes.
+            kept = None if "password" in self.model_fields_set else password
+            return urls.complete(self.url.get_secret_value(), self.db, self.username, kept)
         return urls.build(self.host, self.port, self.db, self.username, password)
 
     @property
@@ -197,7 +222,9 @@ class Settings(BaseSettings):
 
 
 def load(**overrides: Any) -> Settings:
-    """Read the settings from the environment, from `.env`, and from `overrides`, which win.
+    """Read the settings from the environment, from a file, and from `overrides`, which win.
+
+    The file is `.env`, if it is there, or the one that MUSTERD_ENV_FILE names.
 
     Args:
         **overrides: by field name, from the command line; None counts as not given.
@@ -208,15 +235,20 @@ def load(**overrides: Any) -> Settings:
     given = {
         _environment_name(field): value for field, value in overrides.items() if value is not None
     }
+    named = os.environ.get("MUSTERD_ENV_FILE", "")
+    if named and not Path(named).is_file():
+        raise SettingError("MUSTERD_ENV_FILE", named, _ENV_FILE)
     try:
-        return Settings(**given)
+        return Settings(_env_file=named or ".env", **given)
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False)[0]
         name = str(first["loc"][0])
         raise SettingError(name, _shown(name, first["input"]), _accepted(name)) from None
     except (OSError, UnicodeDecodeError) as error:
         problem = getattr(error, "strerror", None) or "not UTF-8"
-        raise SettingError(".env", problem, "a readable file of NAME=value lines") from None
+        raise SettingError(
+            named or ".env", problem, _ENV_FILE.removeprefix("the path of ")
+        ) from None
 
 
 def color_allowed() -> bool:
@@ -244,6 +276,24 @@ def _shown(name: str, value: object) -> str:
     # Any setting may hold a whole URL by mistake.
     shown = "***" if name == "VALKEY_PASSWORD" else urls.redact(text)
     return shown if len(shown) <= _SHOWN else f"{shown[:_SHOWN]}…"
+
+
+def differing(one: Settings, other: Settings) -> set[str]:
+    """The fields in which two differ."""
+    return {name for name in Settings.model_fields if getattr(one, name) != getattr(other, name)}
+
+
+def watchdog_seconds() -> float | None:
+    """How often systemd wants to hear that this process moves, at least; None if it does not."""
+    usec, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
+    if not usec.isdecimal() or pid not in {"", str(os.getpid())}:
+        return None
+    return int(usec) / 1_000_000
+
+
+def journal_stream() -> str:
+    """Device and inode of the stream that systemd has connected to the journal; empty if none."""
+    return os.environ.get("JOURNAL_STREAM", "")
 
 
 def notify_socket() -> str:

@@ -21,6 +21,7 @@ from musterd.jsons import Json
 from musterd.kinds import Kind
 from musterd.moves import Claim, Offer
 from musterd.pauses import Pauses
+from musterd.pulse import Pulse
 from musterd.scripts import Step
 from musterd.settings import Settings
 from musterd.store import Store
@@ -81,6 +82,8 @@ class Supervisor:
         self._unsettled: set[str] = set()
         self._closing = False
         self._claiming = anyio.CancelScope()
+        self._known = dict(kinds)
+        self.pulse = Pulse("supervisor")
 
     @property
     def state(self) -> str:
@@ -96,10 +99,24 @@ class Supervisor:
         async with anyio.create_task_group() as agents:
             with self._claiming:
                 while not self.draining:
+                    self.pulse.beat(SLOW_LOOK)
                     self._bell = anyio.Event()
                     pause = await self._claim(agents)
                     with anyio.move_on_after(pause):
                         await self._bell.wait()
+            self.pulse.rest()
+
+    def offer(self, kinds: Mapping[str, Kind], capacity: int) -> None:
+        """From now on claim these kinds, up to this capacity; running agents go on as they are."""
+        # A claim that is under way may still bring an agent of a kind that is gone.
+        self._known |= kinds
+        self.pauses.offer(kinds)
+        self._intensity = Intensity(kinds)
+        self._kinds = kinds
+        alive = {name: count for name, count in self._alive.items() if count}
+        self._alive = dict.fromkeys(kinds, 0) | alive
+        self._capacity = capacity
+        self.wake()
 
     def wake(self, kind: str | None = None) -> None:
         """There may be work, of one kind or of any."""
@@ -258,11 +275,11 @@ class Supervisor:
         self._skipped = set(broken)
 
     def _spawn(self, agents: TaskGroup, claim: Claim, leased_until: float = math.inf) -> None:
-        kind, desk = self._kinds[claim.kind], self._desks.open(claim)
+        kind, desk = self._known[claim.kind], self._desks.open(claim)
         actor = Actor(claim, kind, self._store, desk, self._settings, owner=self._owner)
         former = self.actors.get(claim.agent_id)
         self.actors[claim.agent_id] = actor
-        self._alive[claim.kind] += 1
+        self._alive[claim.kind] = self._alive.get(claim.kind, 0) + 1
         if kind.exclusive:
             actor.leased_until = leased_until
             self._exclusive[claim.agent_id] = actor
@@ -287,7 +304,7 @@ class Supervisor:
 
     async def _note_failure(self, claim: Claim) -> None:
         """Pause a kind whose agents fail too often, and tell of it."""
-        kind = self._kinds[claim.kind]
+        kind = self._known[claim.kind]
         if not self._intensity.exceeded(kind.name, anyio.current_time()):
             return
         self.pauses.pause_for(kind.name, kind.failure_pause)
@@ -318,7 +335,7 @@ class Supervisor:
         """
         listed = await self._store.owned(self._node)
         for claim in await self._store.adopt(one for one in listed if one not in self.actors):
-            if claim.kind not in self._kinds:  # its record was changed by hand
+            if claim.kind not in self._known:  # its record was changed by hand
                 continue
             log.warning("agent adopted, the answer to its claim was lost", agent_id=claim.agent_id)
             self._spawn(agents, claim)

@@ -66,14 +66,17 @@ def build(host: str, port: int, db: int, username: str | None, password: str | N
     return f"redis://{login}{place}:{port}/{db}"
 
 
-def complete(url: str, db: int, username: str | None) -> str:
-    """A checked `url` for redis-py, with the database and the user where it names none."""
+def complete(url: str, db: int, username: str | None, password: str | None = None) -> str:
+    """A checked `url` for redis-py, with database, user and password where it names none."""
     parts = urlsplit(url)
     options = parse_qs(parts.query)
     query = [parts.query] if parts.query else []
     if "db" not in options and (parts.scheme == "unix" or not parts.path.strip("/")):
         query.append(f"db={db}")
     has_password = bool(parts.password or "password" in options)
+    if password and not has_password:
+        query.append(f"password={quote(password, safe='')}")
+        has_password = True
     if username and has_password and not (parts.username or "username" in options):
         query.append(f"username={quote(username, safe='')}")
     place = url.partition("://")[2].partition("?")[0]

@@ -1,8 +1,10 @@
 """`musterd run`: the daemon."""
 
 import os
+import sys
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -11,6 +13,8 @@ from musterd.cli.command import ManualCommand
 from musterd.errors import MusterdError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from musterd.settings import Settings
 
 _LEFT: Final = 3.0
@@ -61,40 +65,51 @@ def run(*, embedded: bool, agents: tuple[str, ...], **given: str | None) -> int:
 
     It runs in the foreground and logs to standard error. SIGTERM and SIGINT drain: nothing more is
     claimed, and running agents may finish within MUSTERD_DRAIN_TIMEOUT. A second signal stops the
-    agents at once. While Valkey is away it waits for it.
+    agents at once. While Valkey is away it waits for it. SIGHUP reads kinds, capacity and log level
+    again; a mistake in them is refused, and logged.
 
     Each option wins over the setting of the same name in the environment (MUSTERD_NODE, …), which
     wins over .env. The other settings are listed in .env.example.
     """
     from musterd import logs  # noqa: PLC0415 - `--help` does without the whole daemon
     from musterd.settings import load  # noqa: PLC0415 - as above
+    from musterd.systemd import INSIST, notify  # noqa: PLC0415 - as above
 
-    settings = load(embedded=embedded or None, agents=",".join(agents) or None, **given)
-    logs.configure(settings.log_level, settings.log_format)
-    return _serve(settings)
+    read = partial(load, embedded=embedded or None, agents=",".join(agents) or None, **given)
+    try:
+        settings = read()
+        logs.configure(settings.log_level, settings.log_format)
+        return _serve(settings, read)
+    except MusterdError as error:
+        notify("STATUS=" + " ".join(str(error).split()), patience=INSIST)
+        raise
 
 
-def _serve(settings: "Settings") -> int:
+def _serve(settings: "Settings", read: "Callable[[], Settings]") -> int:
     """Run the daemon to its end; the exit code."""
     import asyncio  # noqa: PLC0415 - as above
+    import faulthandler  # noqa: PLC0415 - as above
 
     import structlog  # noqa: PLC0415 - as above
 
     from musterd import logs, service  # noqa: PLC0415 - as above
 
+    if sys.stderr is not None:
+        faulthandler.enable()  # the watchdog's SIGABRT shows where the daemon stands
     code, sentence = 1, ""
     # Not anyio.run: there is no room for a clock before it waits for tasks and threads left behind.
     with asyncio.Runner() as runner:
         try:
-            runner.run(service.run(settings))
+            runner.run(service.run(settings, read))
             code = 0
         except MusterdError as error:
             code, sentence = error.exit_code, str(error)
-            logs.flush()  # its lines come before the sentence
             raise
         except (Exception, SystemExit):  # noqa: BLE001 - a fault, of musterd or of an agent's callback
             structlog.get_logger().exception("the daemon failed")
         finally:
+            # A slow journal may take its time, what an agent has left behind may not.
+            logs.flush()
             _leave_in_time(code, sentence)
     return code
 

@@ -4,10 +4,10 @@ It asks the sources that `Settings` itself reads; no password leaves it.
 """
 
 import difflib
+import os
 import re
 import stat
 from collections.abc import Collection, Iterator, Mapping
-from pathlib import Path
 from typing import Final, NamedTuple
 
 from pydantic import SecretStr
@@ -16,8 +16,6 @@ from pydantic_settings import DotEnvSettingsSource, EnvSettingsSource
 from musterd import urls
 from musterd.doctor.findings import Area, Finding
 from musterd.settings import Settings
-
-FILE: Final = Path(".env")
 
 _URL: Final = "VALKEY_URL"
 _OURS: Final = "MUSTERD_"
@@ -36,7 +34,7 @@ class Origin(NamedTuple):
 
 
 class Origins:
-    """The environment and `.env`, as they are now.
+    """The environment and the settings' file (`.env`), as they are now.
 
     Args:
         settings: what was read from them.
@@ -47,7 +45,9 @@ class Origins:
         self._settings = settings
         self._options = options
         self._environment: Mapping[str, str | None] = EnvSettingsSource(Settings).env_vars
-        self._file: Mapping[str, str | None] = DotEnvSettingsSource(Settings).env_vars
+        self._path = settings.env_file
+        source = DotEnvSettingsSource(Settings, env_file=self._path)
+        self._file: Mapping[str, str | None] = source.env_vars
 
     def settings(self) -> list[Origin]:
         """Every setting."""
@@ -67,11 +67,11 @@ class Origins:
             return "option"
         if name in self._environment:
             return "environment"
-        return str(FILE) if name in self._file else "default"
+        return str(self._path) if name in self._file else "default"
 
     def _misspelt(self) -> Iterator[Finding]:
         names = list(_names().values())
-        places = {str(FILE): self._file}
+        places = {str(self._path): self._file}
         if _AGENT not in self._environment:
             places["the environment"] = self._environment
         for place, found in places.items():
@@ -95,14 +95,16 @@ class Origins:
 
     def _readable(self) -> Iterator[Finding]:
         try:
-            mode = stat.S_IMODE(FILE.stat().st_mode)
+            found = self._path.stat()
         except FileNotFoundError:
             return
         secrets = sorted(name for name, value in self._file.items() if _is_secret(name, value))
-        path = FILE.absolute()
+        path, mode = self._path.absolute(), stat.S_IMODE(found.st_mode)
+        # Root's file is read by us, its group: that much is meant.
+        strangers = 0o044 if found.st_uid == os.geteuid() else 0o004
         if mode & 0o022:
             yield Area.SETTINGS.warning(f"others can change {path} ({mode:o})", f"chmod 600 {path}")
-        elif secrets and mode & 0o044:
+        elif secrets and mode & strangers:
             what = f"others can read {path} ({mode:o}), and it holds {', '.join(secrets)}"
             yield Area.SETTINGS.warning(what, f"chmod 600 {path}")
         elif secrets:

@@ -24,8 +24,10 @@ from musterd.runtimes.output import Output
 _OURS: Final = ("VALKEY_", "MUSTERD_")
 """Our settings, passwords among them, are not for agents."""
 
-_SYSTEMD: Final = frozenset({"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC"})
-"""An agent must not speak to systemd in the daemon's place."""
+_SYSTEMD: Final = frozenset(
+    {"NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY", "JOURNAL_STREAM"}
+)
+"""An agent must not speak to systemd in the daemon's place, nor be told where its secrets are."""
 
 
 @dataclass

@@ -1,0 +1,60 @@
+"""Tells systemd that the daemon moves, as long as it really does (`WatchdogSec=`).
+
+That this loop comes round shows that the event loop does. The core loops show it by their pulses.
+One that asks Valkey is not judged while that is away: a restart would not bring it back.
+"""
+
+from collections.abc import Sequence
+from typing import Final
+
+import anyio
+import structlog
+
+from musterd.link import Link
+from musterd.pulse import STALL, Pulse
+from musterd.settings import watchdog_seconds
+from musterd.systemd import notify
+
+LOOK: Final = 5.0
+"""Seconds between two looks, if systemd does not want to hear of it more often."""
+
+log = structlog.get_logger()
+
+
+class Watchdog:
+    """Looks at the pulses of one daemon.
+
+    Args:
+        link: whether Valkey serves us.
+        lanes: of loops that end each call by themselves, Valkey or not.
+        asking: of loops that wait until Valkey has answered.
+    """
+
+    def __init__(self, link: Link, *, lanes: Sequence[Pulse], asking: Sequence[Pulse]) -> None:
+        self._link = link
+        self._lanes = lanes
+        self._asking = asking
+        self._told: set[str] = set()
+
+    async def run(self) -> None:
+        """Feed the watchdog of systemd until cancelled, but while something is stuck."""
+        pause = min(LOOK, (watchdog_seconds() or LOOK) / 4)
+        while True:
+            self.look()
+            await anyio.sleep(pause)
+
+    def look(self) -> bool:
+        """Whether all moves; said to systemd if so, else to the log, once."""
+        late = {pulse.name: pulse.late() for pulse in self._judged() if pulse.late()}
+        for name in late.keys() - self._told:
+            log.error("a core task does not move", part=name, late=round(late[name], 3))
+        for name in self._told - late.keys():
+            log.warning("a core task moves again", part=name)
+        self._told = set(late)
+        if not late:
+            notify("WATCHDOG=1")
+        return not late
+
+    def _judged(self) -> list[Pulse]:
+        served = self._link.unbroken() > STALL
+        return [*self._lanes, *(self._asking if served else ())]
