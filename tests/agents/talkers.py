@@ -72,6 +72,17 @@ async def leave(ctx: Context) -> Json:
         return str(text) * int(times)
 
 
+@musterd.agent("repeat")
+async def repeat(ctx: Context) -> Json:
+    """Log each message up to `"bye"`."""
+    with noted(ctx):
+        async for message in ctx.messages:
+            ctx.log.info("heard", message=message)
+            if message == "bye":
+                return None
+    return None
+
+
 @musterd.agent("grumble")
 async def grumble(ctx: Context) -> Json:
     """Fail at length."""

@@ -12,7 +12,7 @@ from tests.support.server import Server
 async def test_round_trips(examined: Examine, durable: Server) -> None:
     """Latency, clock, subscriptions and a message are each told."""
     said = told(await examined(durable), "ok", "traffic")
-    assert [what.split()[0] for what in said] == ["there", "its", "5", "a"]
+    assert [what.split()[0] for what in said] == ["there", "its", "6", "a"]
 
 
 @pytest.mark.parametrize(

@@ -259,3 +259,28 @@ async def test_what_cannot_be_written_harms_nobody(scene: Scene) -> None:
     assert line.startswith("info: half ? of it")
     assert (await scene.ask({"command": "ping"}))["node"] == daemon.node
     await scene.quiet()
+
+
+@pytest.mark.parametrize("family", ["messages", "output"])
+async def test_key_of_a_wrong_type(scene: Scene, family: str) -> None:
+    """Named in one warning; the agent and its daemon go on, and all works once it is repaired."""
+    daemon = await talkers(scene)
+    agent_id = await running(scene, "repeat")
+    key = getattr(scene.keys, family)(agent_id)
+
+    def warnings() -> list[dict[str, Any]]:
+        return [line for line in daemon.log() if line["level"] == "warning" and key in str(line)]
+
+    await scene.redis.set(key, "nonsense")
+    if family == "output":
+        await scene.client.send(agent_id, "one")
+        await scene.client.send(agent_id, "two")
+    else:
+        await scene.redis.publish(scene.keys.mail_bell(daemon.node), agent_id)
+    await wait_until(warnings, 10)
+    await scene.redis.delete(key)
+    await scene.client.send(agent_id, "bye")
+    assert (await scene.ended(agent_id)).status == "completed"
+    assert (await lines(scene, agent_id))[-1] == ("log", "info: heard message='bye'")
+    assert len(warnings()) == 1
+    await scene.quiet()

@@ -60,7 +60,7 @@ def uses(keys: Keys, node: str, probe: str) -> Iterator[Use]:
     yield Use(keys.scheduled, _INDEX)
     yield Use(keys.nodes, _LISTED)
     yield Use(keys.sequence, "TYPE GET INCR")
-    yield Use(keys.kinds, "TYPE HGET HGETALL HLEN HKEYS HSET HDEL")
+    yield Use(keys.kinds, "TYPE HGET HGETALL HLEN HKEYS HEXISTS HSET HDEL")
     yield Use(keys.kills, "TYPE HGET HGETALL HSET HDEL HEXISTS")
     yield Use(keys.events_log, "TYPE XADD XRANGE XREVRANGE XREAD XLEN")
     yield Use(keys.events, "PUBLISH SUBSCRIBE")
