@@ -24,7 +24,7 @@ async def lines() -> AsyncIterator[list[Any]]:
     """What is logged while the loop is watched."""
     with capture_logs() as lines:
         async with anyio.create_task_group() as group:
-            group.start_soon(Stalls(THRESHOLD).run)
+            group.start_soon(Stalls(THRESHOLD, 60.0, anyio.Event().set).run)
             await anyio.lowlevel.checkpoint()
             yield lines
             group.cancel_scope.cancel()

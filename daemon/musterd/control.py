@@ -4,10 +4,11 @@ A message may be lost at any time, so nothing relies on one: kill requests are r
 queues looked at again, after each confirmed subscription and with each heartbeat.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, Final
 
 import anyio
+import anyio.lowlevel
 import structlog
 from anyio.abc import TaskGroup
 from redis.asyncio import Redis
@@ -46,6 +47,11 @@ log = structlog.get_logger()
 class Control:
     """Listens for one daemon.
 
+    Attributes:
+        subscribed: set with the first confirmed subscription.
+        standing: for how many seconds this process has stood still, before it heard a message.
+        relearn: finds out which agents are lost, and stops them.
+
     Args:
         redis: a client that answers bytes, with room for a subscription and replies.
         keys: of the prefix.
@@ -81,6 +87,11 @@ class Control:
         self._longest = settings.max_command
         self._hearing = anyio.CancelScope()
         self._ended = anyio.Event()
+        self.standing: Callable[[], float] = float
+        self.relearn: Callable[[], Awaitable[None]] = anyio.lowlevel.checkpoint
+        self._lease = settings.heartbeat_ttl
+        self._listening = anyio.CancelScope()
+        self._woken = False
         self.pulse = Pulse("control")
 
     async def run(self) -> None:
@@ -96,11 +107,25 @@ class Control:
         self._hearing.cancel()
         await self._ended.wait()
 
+    def wake_up(self) -> None:
+        """This process stood still for longer than its leases last: it may have lost its agents.
+
+        What waits in the socket was meant for another time, so the connection is given up. Lost
+        agents are stopped and the kill requests read again before anything new is heard.
+        """
+        if not self._woken:
+            self._woken = True
+            log.warning("woken after its leases may have run out, commands that waited are dropped")
+            self._listening.cancel()
+
     async def _stay_subscribed(self, handlers: TaskGroup) -> None:
         lost = False
         while True:
             self.pulse.beat(self._patience * len(self._channels))
             try:
+                if self._woken:
+                    await self.relearn()
+                    self._woken = False
                 async with self._redis.pubsub() as pubsub:
                     await self._subscribe(pubsub)
                     await self.sweep()
@@ -108,7 +133,9 @@ class Control:
                         log.info("control channel back")
                     lost = False
                     self.subscribed.set()
-                    await self._listen(pubsub, handlers)
+                    with anyio.CancelScope() as self._listening:
+                        if not self._woken:
+                            await self._listen(pubsub, handlers)
             except FAULTS as error:
                 self._link.interrupted()
                 if not lost:
@@ -173,6 +200,9 @@ class Control:
                 tested = True
 
     async def _hear(self, message: dict[str, Any], handlers: TaskGroup) -> None:
+        if self.standing() > self._lease:
+            self.wake_up()
+            return
         if message["type"] == "subscribe":  # redis-py has reconnected by itself
             self._link.interrupted()
             await self.sweep()

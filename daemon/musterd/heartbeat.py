@@ -4,6 +4,8 @@ One timer for all agents. It runs until the last agent has ended, also while the
 Nothing else is done in it: what takes long would let leases run out.
 """
 
+from collections.abc import Awaitable, Callable
+
 import anyio
 
 from musterd.clocks import boottime
@@ -58,6 +60,10 @@ class Heartbeat:
             with anyio.move_on_after(began + self._interval - anyio.current_time()):
                 await self._bell.wait()
 
+    async def relearn(self) -> None:
+        """Renew the leases now; those that are lost have been told to stop when this returns."""
+        await self._try(self._renew_leases)
+
     def hurry(self) -> None:
         """Beat now: there is something to be seen."""
         self._bell.set()
@@ -65,15 +71,19 @@ class Heartbeat:
     async def _beat(self) -> None:
         # Leases first: they must never expire after the record of the node that answers for them.
         for renew in (self._renew_leases, self._renew_record):
-            try:
-                await renew()
-            except NameTakenError:
-                self._supervisor.lose_all()
-                raise
-            except MusterdError as error:
-                self._troubles.met("not renewed", renew.__name__, error, part=renew.__name__)
-            else:
-                self._troubles.over(renew.__name__)
+            await self._try(renew)
+
+    async def _try(self, renew: Callable[[], Awaitable[None]]) -> None:
+        name = getattr(renew, "__name__", "")
+        try:
+            await renew()
+        except NameTakenError:
+            self._supervisor.lose_all()
+            raise
+        except MusterdError as error:
+            self._troubles.met("not renewed", name, error, part=name)
+        else:
+            self._troubles.over(name)
 
     async def _renew_leases(self) -> None:
         agent_ids = list(self._supervisor.actors)

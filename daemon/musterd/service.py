@@ -130,7 +130,6 @@ class Daemon:
         self._configuration = configuration
         self._stopping = stopping
         self._orphans = Orphans()
-        self._stalls = Stalls(settings.heartbeat_interval / 2)
         link, reader = connections.link, connections.reader
         self._link = link
         self._probe = Probe(
@@ -163,6 +162,10 @@ class Daemon:
         )
         self._heartbeat = Heartbeat(settings, store, membership, supervisor, troubles)
         self._leases = Leases(settings, supervisor)
+        self._stalls = Stalls(
+            settings.heartbeat_interval / 2, settings.heartbeat_ttl, control.wake_up
+        )
+        control.standing, control.relearn = self._stalls.standing, self._heartbeat.relearn
         link.on_back = self._heartbeat.hurry
         duties = (control.sweep, self._recover, self._offer, self._reap)
         self._rounds = Rounds(settings.heartbeat_interval, store, troubles, *duties)

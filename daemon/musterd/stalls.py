@@ -6,7 +6,7 @@ that blocks can be ended by nobody but a watchdog, with the whole daemon.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import PurePath
 from sys import _current_frames  # the only way to another thread's stack
 from types import FrameType
@@ -15,6 +15,7 @@ from typing import Final
 import anyio
 import structlog
 
+from musterd.clocks import boottime
 from musterd.runtimes.coroutine import context_of
 
 FRAMES: Final = 3
@@ -28,29 +29,35 @@ class Stalls:
 
     Args:
         threshold: seconds of standing still that are worth a line in the log.
+        lease: seconds after which leases may have run out meanwhile.
+        on_wake: called when it has stood still for so long, before anything that waits a moment.
     """
 
-    def __init__(self, threshold: float) -> None:
+    def __init__(self, threshold: float, lease: float, on_wake: Callable[[], None]) -> None:
         self._threshold = threshold
+        self._lease = lease
+        self._on_wake = on_wake
         self._loop_thread = 0
-        self._moved = 0.0
+        self._moved = boottime()
         self._ended = threading.Event()
 
     def standing(self) -> float:
         """For how many seconds the loop has not moved, give or take a quarter of the threshold."""
-        return time.monotonic() - self._moved
+        return boottime() - self._moved
 
     async def run(self) -> None:
         """Go on until cancelled; a loop that stood still is told about when it moves again."""
         self._loop_thread = threading.get_ident()
-        self._moved = time.monotonic()
+        self._moved = boottime()
         threading.Thread(target=self._look_on, name="stalls", daemon=True).start()
         try:
             while True:
                 await anyio.sleep(self._threshold / 4)
                 if (seconds := self.standing()) > self._threshold:
                     log.warning("event loop was blocked", seconds=round(seconds, 2))
-                self._moved = time.monotonic()
+                if seconds > self._lease:
+                    self._on_wake()
+                self._moved = boottime()
         finally:
             self._ended.set()
 
