@@ -12,6 +12,7 @@ from musterd.top.feed import Feed, Outage, Snapshot
 from musterd.top.listing import Listing
 from musterd.top.rates import WINDOW
 from musterd.top.tail import LINES
+from musterd.valkey import ANSWER_TIMEOUT
 from tests.support.fixtures import LoadSettings, StartServer
 from tests.support.wait import wait_until
 from tests.top.conftest import Crowd
@@ -140,11 +141,8 @@ async def test_details(crowd: Crowd, feed: Feed) -> None:
 
 
 @pytest.mark.parametrize("how", ["gone", "frozen"])
-async def test_outage(
-    own_server: StartServer, settings: LoadSettings, how: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_outage(own_server: StartServer, settings: LoadSettings, how: str) -> None:
     """While Valkey is away this is told; when it is back, looks go on."""
-    monkeypatch.setattr("musterd.valkey.ANSWER_TIMEOUT", 1.5)
     server = own_server()
     async with Client(settings(url=server.url)) as client, running(Feed(client)) as seen:
         assert isinstance(seen[-1], Snapshot)
@@ -152,7 +150,7 @@ async def test_outage(
             server.stop()
         else:
             server.pause()
-        await wait_until(lambda: isinstance(seen[-1], Outage))
+        await wait_until(lambda: isinstance(seen[-1], Outage), ANSWER_TIMEOUT + 5)
         assert "is not reachable" in str(seen[-1])
         if how == "gone":
             server.start()
