@@ -51,6 +51,25 @@ def test_foreign_text_is_harmless() -> None:
     assert display.lines("one\x1b\ntwo\tthree\n") == ["one ", "two three"]
 
 
+@pytest.mark.parametrize(
+    ("fraction", "note", "text"),
+    [
+        (0.4, "cloned", "40 % cloned"),
+        (0.0, None, "0 %"),
+        (0.29, "", "29 %"),
+        (0.9999, None, "99 %"),
+        (1.0, "all\nof\x1b it", "100 % all of it"),
+        (None, "cloned", "cloned"),
+        (None, None, ""),
+        (-1e300, None, "0 %"),
+        (1e300, None, "100 %"),
+    ],
+)
+def test_progress(fraction: float | None, note: str | None, text: str) -> None:
+    """Whole percents and the note; never 100 before the end, and nonsense is kept in bounds."""
+    assert display.progress(fraction, note) == text
+
+
 def test_why() -> None:
     """A cause on one line; of a traceback how it begins, and its last line."""
     assert display.why("timeout", None) == "timeout"

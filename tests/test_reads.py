@@ -77,12 +77,31 @@ async def test_kills_asked(world: World, reads: Reads) -> None:
     assert await reads.kills_asked([]) == set()
 
 
+async def test_newest_lines(world: World, reads: Reads) -> None:
+    """The last lines of several agents, or those after a place; who wrote none is left out."""
+    for task_id in "ab":
+        agent_id, token = await world.running(task_id)
+        pairs = [part for number in "123" for part in ("stdout", f"{task_id}{number}")]
+        await world.step("output", agent_id, token, 10, 1, *pairs)
+    found = await reads.newest_lines(["a.1", "b.1", "c.1"], 2)
+    assert {agent_id: [line.line for line in lines] for agent_id, lines in found.items()} == {
+        "a.1": ["a2", "a3"],
+        "b.1": ["b2", "b3"],
+    }
+    assert [line.line for line in (await reads.newest_lines(["a.1"], 9, "1-0"))["a.1"]] == [
+        "a2",
+        "a3",
+    ]
+    assert await reads.newest_lines(["a.1"], 9, "3-0") == {}
+    assert await reads.newest_lines([], 1) == {}
+
+
 async def test_key_of_another_type_is_skipped_once_aloud(world: World, reads: Reads) -> None:
     """All others are seen; the warning names the key and does not come again."""
     await world.running("a")
     await world.running("b")
     search = Search(world.redis, world.keys)
-    bad = [world.keys.task("b"), world.keys.agent("b.1")]
+    bad = [world.keys.task("b"), world.keys.agent("b.1"), world.keys.output("c.1")]
     for key in bad:
         await world.redis.delete(key)
         await world.plant(key)
@@ -91,4 +110,5 @@ async def test_key_of_another_type_is_skipped_once_aloud(world: World, reads: Re
             assert [task.task_id for task in await search.tasks("executing", 9)] == ["a"]
             assert [agent.agent_id for agent in await search.agents("running", 9)] == ["a.1"]
             assert list(await reads.outlines(["a.1"])) == ["a.1"]
+            assert await reads.newest_lines(["a.1", "c.1"], 1) == {}
     assert [line["key"] for line in lines if line["log_level"] == "warning"] == bad

@@ -3,6 +3,7 @@
 What an agent or a submitter wrote is never shown as it came: it could carry escape sequences.
 """
 
+import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
@@ -38,6 +39,14 @@ def visible(text: str) -> str:
 def lines(text: str) -> list[str]:
     """The lines of a text, each safe to show on a terminal."""
     return text.translate(_CONTROLS_BUT_NEWLINE).strip().split("\n")
+
+
+def progress(fraction: float | None, note: str | None) -> str:
+    """How far something is, on one line: `40 % cloned`; rounded down, so that 100 % is all."""
+    # Not floor alone: 0.29 * 100 is 28.999999999999996.
+    percent = None if fraction is None else math.floor(round(max(0, min(1, fraction)) * 100, 6))
+    told = "" if percent is None else f"{percent} %"
+    return " ".join(part for part in (told, one_line(note or "")) if part)
 
 
 def why(reason: str | None, error: str | None) -> str:

@@ -4,17 +4,16 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
-from musterd import late_log
+from musterd.skipped import Skipped
 
 
 class Hashes:
-    """Reads below one server; remembers what it has warned of."""
+    """Reads below one server."""
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._skipped: set[str] = set()
+        self._skipped = Skipped("a hash")
 
     async def all(self, keys: Iterable[str]) -> list[dict[str, str]]:
         """All fields of each; empty where there is none, or no hash.
@@ -28,7 +27,7 @@ class Hashes:
                 pipe.hgetall(key)
             found: list[Any] = await pipe.execute(raise_on_error=False)
         return [
-            answer if self._is_readable(key, answer) else {}
+            answer if self._skipped.is_readable(key, answer) else {}
             for key, answer in zip(names, found, strict=True)
         ]
 
@@ -44,18 +43,6 @@ class Hashes:
                 pipe.hmget(key, fields)
             found: list[Any] = await pipe.execute(raise_on_error=False)
         return [
-            answer if self._is_readable(key, answer) else [None] * len(fields)
+            answer if self._skipped.is_readable(key, answer) else [None] * len(fields)
             for key, answer in zip(names, found, strict=True)
         ]
-
-    def _is_readable(self, key: str, answer: object) -> bool:
-        if isinstance(answer, ResponseError) and str(answer).startswith("WRONGTYPE"):
-            if key not in self._skipped:
-                self._skipped.add(key)
-                late_log.logger().warning(
-                    "record skipped", key=key, error="it is no hash, repair or delete it"
-                )
-            return False
-        if isinstance(answer, Exception):
-            raise answer
-        return True

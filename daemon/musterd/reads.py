@@ -11,6 +11,7 @@ from musterd.errors import NotFoundError
 from musterd.hashes import Hashes
 from musterd.keys import Keys
 from musterd.records import AgentRecord, Line, NodeRecord, TaskRecord
+from musterd.skipped import Skipped
 from musterd.states import AGENT_ENDED, TASK_LIVE, AgentState, TaskState
 
 _OUTLINE: Final = (
@@ -59,6 +60,7 @@ class Reads:
         self._redis = redis
         self._keys = keys
         self._hashes = Hashes(redis)
+        self._skipped = Skipped("a stream")
 
     async def get(self, record_id: str) -> TaskRecord | AgentRecord:
         """A task's record or an agent's, as the id says.
@@ -91,6 +93,27 @@ class Reads:
         """The lines kept of an agent's output after the place of one of them, the oldest first."""
         found: Any = await self._redis.xrange(self._keys.output(agent_id), min=f"({after}")
         return [Line.read(place, fields) for place, fields in found]
+
+    async def newest_lines(
+        self, agent_ids: Sequence[str], count: int, after: str = FROM_FIRST
+    ) -> dict[str, list[Line]]:
+        """The last lines of each agent's output, the oldest first; who has none is left out.
+
+        Args:
+            agent_ids: of the agents.
+            count: lines of each, at most.
+            after: none up to this place.
+        """
+        keys = list(map(self._keys.output, agent_ids))
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for key in keys:
+                pipe.xrevrange(key, min=f"({after}", count=count)
+            found: list[Any] = await pipe.execute(raise_on_error=False)
+        return {
+            agent_id: [Line.read(place, fields) for place, fields in reversed(entries)]
+            for agent_id, key, entries in zip(agent_ids, keys, found, strict=True)
+            if self._skipped.is_readable(key, entries) and entries
+        }
 
     async def live_tasks(self) -> list[str]:
         """The ids of all tasks that have not ended, as of one moment."""

@@ -4,6 +4,7 @@ They are drawn by the program itself; only what it looks at is made up.
 """
 
 import asyncio
+import json
 import re
 import sys
 import xml.etree.ElementTree as ET
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from musterd.client import Client
+from musterd.display import progress
 from musterd.reads import Counts
 from musterd.records import Event, NodeRecord
 from musterd.settings import load
@@ -31,6 +33,15 @@ _NOW: Final = 1_795_316_412_000.0  # 2026-11-22T03:00:12Z
 _RUNNING, _SPAWNING = 2_141, 3
 _KINDS: Final = ("review", "check", "summarise", "publish", "index-pages")
 _NODES: Final = ("build1", "build2", "gpu-east")
+_TOLD: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
+    "review": (("reading", "+ def test_moves(board):"), ("tests", "42 passed in 3.1s")),
+    "check": (("", "GET /imprint 200 in 0.041 s"), ("", "GET /index 301, followed")),
+    "summarise": (("chapter 3", "1,204 words, 9 sentences left"), ("outline", "asking the model")),
+    "publish": (("uploading", "sent parts/0017.tar"), ("verifying", "checksums agree so far")),
+    "index-pages": (("", "page 6,120: title, 3 links"), ("", "page 88: no text, left out")),
+}
+"""What agents of each kind say of themselves: a note and a last line."""
+
 _WORDS: Final = ("orchard", "lighthouse", "harbour", "meadow", "quarry", "mill", "ferry", "tower")
 _EVENTS: Final = (
     "agent.completed",
@@ -89,7 +100,7 @@ def make_snapshot(listing: Listing, first: int, count: int) -> Snapshot:
         nodes=[
             _node("build1", "active", 988, 1000),
             _node("build2", "draining", 156, 1000),
-            _node("gpu-east", "active", 1000, 1500),
+            _node("gpu-east", "active", 1000, 1500, "check"),
         ],
         page=Page(
             listing=listing,
@@ -104,21 +115,32 @@ def make_snapshot(listing: Listing, first: int, count: int) -> Snapshot:
 def _row(place: int, status: AgentState) -> Row:
     name = f"{_WORDS[place * 5 % 8]}-{4000 + place * 37 % 997}"
     attempt = 2 if place % 6 == 4 else 1
-    age = 7_412 * 0.86**place + 61 if status is AgentState.RUNNING else 0
+    is_running = status is AgentState.RUNNING
+    age = 7_412 * 0.86**place + 61 if is_running else 0
+    kind = _KINDS[place * 3 % 5]
+    note, line = _TOLD[kind][place % 2]
     return Row(
         agent_id=f"{name}.{attempt}",
         status=status,
         since=_NOW - age * 1000,
-        kind=_KINDS[place * 3 % 5],
+        kind=kind,
         node=_NODES[place * 2 % 3],
         attempt=attempt,
+        progress=progress((97 - place * 31 % 89) / 100, note) if is_running else "",
+        line=line if is_running else "",
         stopping=place == 3,
     )
 
 
-def _node(name: str, state: str, agents: int, capacity: int) -> NodeRecord:
+def _node(name: str, state: str, agents: int, capacity: int, *paused: str) -> NodeRecord:
     return NodeRecord.read(
-        {"node": name, "state": state, "agents": str(agents), "capacity": str(capacity)}
+        {
+            "node": name,
+            "state": state,
+            "agents": str(agents),
+            "capacity": str(capacity),
+            "pausedKinds": json.dumps(paused),
+        }
     )
 
 

@@ -161,6 +161,42 @@ async def test_details(crowd: Crowd, app: TopApp) -> None:
         await shown(app, "No agent is alive.")
 
 
+async def test_what_agents_tell(crowd: Crowd, app: TopApp) -> None:
+    """Progress, note and last line stand in the list, also with 80 columns, and go on."""
+    ((agent_id, token), _) = await crowd.run(2)
+    await crowd.step("progress", agent_id, token, "0.4", "cloned")
+    async with app.run_test(size=NARROW):
+        await shown(app, "PROGRESS", "40 % cloned")
+        assert "LAST LINE" not in text_of(app)
+        await crowd.step("output", agent_id, token, 10, 1, "stdout", "[red]one\x1b[2J")
+        await crowd.step("progress", agent_id, token, "1", "")
+        await shown(app, "LAST LINE", "[red]one [2J", "100 % cloned")
+        assert max(map(cell_len, screen_of(app))) <= NARROW[0]
+
+
+async def test_output_in_the_details(crowd: Crowd, app: TopApp) -> None:
+    """What an agent told and wrote; at the end, what it writes then is followed; elsewhere not."""
+    ((agent_id, token),) = await crowd.run(1)
+    await crowd.step("progress", agent_id, token, "0.25", "page 1")
+    await crowd.step("checkpoint", agent_id, token, '{"page": "[red]1"}')
+    await crowd.step("output", agent_id, token, 500, 1, *["stdout", "    more"] * 50)
+    async with app.run_test(size=(80, 32)) as pilot:
+        await shown(app, agent_id)
+        await pilot.press("enter")
+        await shown(app, "progress     25 %", "note         page 1", "End Follow output")
+        await pilot.press("end")
+        await shown(app, "stdout      more")
+        await crowd.step("output", agent_id, token, 500, 51, "stderr", "  [red]last\x1b[2J")
+        await shown(app, "stderr    [red]last [2J")
+        await pilot.press("pageup", "pageup", "pageup")
+        await crowd.step("output", agent_id, token, 500, 52, "log", "unseen")
+        await wait_until(lambda: "unseen" in _lines_of(app))
+        await pilot.pause()
+        assert "unseen" not in text_of(app)
+        await pilot.press("home")
+        await shown(app, '"page": "[red]1"')
+
+
 async def test_kill_yes(crowd: Crowd, app: TopApp) -> None:
     """K asks, y kills: the request is written, and the list tells that the agent stops."""
     await crowd.run(3)
@@ -280,6 +316,11 @@ async def test_no_color(crowd: Crowd, feed: Feed, monkeypatch: pytest.MonkeyPatc
 def _no_color(app: TopApp) -> LineFilter:
     (found,) = app.get_line_filters()
     return found
+
+
+def _lines_of(app: TopApp) -> list[str]:
+    assert isinstance(app.screen, AgentScreen)
+    return [line.line for line in app.screen.details.output] if app.screen.details else []
 
 
 def _selected(app: TopApp) -> str:

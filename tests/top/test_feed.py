@@ -11,6 +11,8 @@ from musterd.top import feed as feeds
 from musterd.top.feed import Feed, Outage, Snapshot
 from musterd.top.listing import Listing
 from musterd.top.rates import WINDOW
+from musterd.top.tail import LINES
+from musterd.valkey import ANSWER_TIMEOUT
 from tests.support.fixtures import LoadSettings, StartServer
 from tests.support.wait import wait_until
 from tests.top.conftest import Crowd
@@ -62,6 +64,38 @@ async def test_events_are_read_once(crowd: Crowd, feed: Feed) -> None:
     assert len({event.place for event in events}) == feeds.EVENTS
 
 
+async def test_progress_leaves_room_for_other_events(crowd: Crowd, feed: Feed) -> None:
+    """However much agents report, what else was told stays where it is seen."""
+    agents = await crowd.run(1)
+    reports = [("progress", *agents[0], "0.5", str(number)) for number in range(feeds.EVENTS)]
+    await crowd.steps(*reports)
+    assert [event.type for event in (await feed.look()).events][-2:] == [
+        "agent.running",
+        "task.executing",
+    ]
+    await crowd.steps(*reports)
+    await crowd.submit("more")
+    assert [event.task_id for event in (await feed.look()).events][-2:] == ["t0", "more"]
+
+
+async def test_output_is_read_as_it_comes(crowd: Crowd, feed: Feed) -> None:
+    """Each line of the agent that one looks at, once; of another agent none of them."""
+    (first, token), (second, its_token) = await crowd.run(2)
+    await crowd.step("output", first, token, 500, 1, *["stdout", "x"] * (LINES + 7))
+    feed.examine(first)
+    assert len(await lines(feed)) == LINES
+    await crowd.step("output", first, token, 500, LINES + 8, "stderr", "last")
+    found = await lines(feed)
+    assert (len(found), found[-2:]) == (LINES, ["x", "last"])
+    assert await lines(feed) == found
+    feed.examine(second)
+    assert await lines(feed) == []
+    for number in (1, 2):
+        await crowd.step("output", second, its_token, 500, number, "log", f"{number}")
+        await lines(feed)
+    assert await lines(feed) == ["1", "2"]
+
+
 async def test_an_event_brings_a_look(
     crowd: Crowd, feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,11 +141,8 @@ async def test_details(crowd: Crowd, feed: Feed) -> None:
 
 
 @pytest.mark.parametrize("how", ["gone", "frozen"])
-async def test_outage(
-    own_server: StartServer, settings: LoadSettings, how: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_outage(own_server: StartServer, settings: LoadSettings, how: str) -> None:
     """While Valkey is away this is told; when it is back, looks go on."""
-    monkeypatch.setattr("musterd.valkey.ANSWER_TIMEOUT", 1.5)
     server = own_server()
     async with Client(settings(url=server.url)) as client, running(Feed(client)) as seen:
         assert isinstance(seen[-1], Snapshot)
@@ -119,13 +150,20 @@ async def test_outage(
             server.stop()
         else:
             server.pause()
-        await wait_until(lambda: isinstance(seen[-1], Outage))
+        await wait_until(lambda: isinstance(seen[-1], Outage), ANSWER_TIMEOUT + 5)
         assert "is not reachable" in str(seen[-1])
         if how == "gone":
             server.start()
         else:
             server.resume()
         await wait_until(lambda: isinstance(seen[-1], Snapshot))
+
+
+async def lines(feed: Feed) -> list[str]:
+    """The output of the agent that is looked at, as of now."""
+    details = (await feed.look()).details
+    assert details is not None
+    return [line.line for line in details.output]
 
 
 async def _blocked(crowd: Crowd) -> bool:

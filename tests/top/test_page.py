@@ -88,7 +88,28 @@ async def test_many_are_read_bit_by_bit(crowd: Crowd, client: Client) -> None:
     await read(client, listing, reader=reader)
     stats = await crowd.redis.info("commandstats")
     assert "cmdstat_hgetall" not in stats
-    assert stats["cmdstat_hmget"]["calls"] == 1  # the kills of those on the page
+    assert stats["cmdstat_hmget"]["calls"] == 50 + 1  # those on the page, and their kills
+
+
+@pytest.mark.parametrize("listing", [Listing(), Listing(sort=Sort.KIND)], ids=["index", "roster"])
+async def test_progress_and_last_line(crowd: Crowd, client: Client, listing: Listing) -> None:
+    """What an agent tells is there with the next look, whichever way it is listed."""
+    (first, token), _ = await crowd.run(2)
+    reader = Reader()
+    await read(client, listing, reader=reader)
+    await crowd.step("progress", first, token, "0.4", "cloned")
+    await crowd.step("output", first, token, 10, 1, "stdout", "one", "stderr", "two")
+    told, quiet = (await read(client, listing, reader=reader)).rows
+    assert (told.progress, told.line) == ("40 % cloned", "two")
+    assert (quiet.progress, quiet.line) == ("", "")
+
+
+async def test_output_that_is_none(crowd: Crowd, client: Client) -> None:
+    """A key of another type in place of one agent's lines hides no other's."""
+    (first, token), _ = await crowd.run(2)
+    await crowd.step("output", first, token, 10, 1, "stdout", "one")
+    await crowd.plant(crowd.keys.output("t1.1"))
+    assert [row.line for row in (await read(client, Listing())).rows] == ["one", ""]
 
 
 async def test_a_record_that_is_gone(crowd: Crowd, client: Client) -> None:
@@ -108,4 +129,5 @@ async def test_cost_of_a_page(crowd: Crowd, client: Client) -> None:
     stats = await crowd.redis.info("commandstats")
     assert stats["cmdstat_hmget"]["calls"] == 40 + 1
     assert stats["cmdstat_zrange"]["calls"] == 1
+    assert stats["cmdstat_xrevrange"]["calls"] == 40
     assert "cmdstat_hgetall" not in stats

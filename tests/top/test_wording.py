@@ -1,6 +1,7 @@
 """What is told beside the list."""
 
 import dataclasses
+import json
 
 import pytest
 from rich.cells import cell_len
@@ -15,7 +16,16 @@ from tests.top.pictures import make_snapshot
 FULL = make_snapshot(Listing(), 0, 50)
 HOSTILE = dataclasses.replace(
     FULL,
-    nodes=[NodeRecord.read({"node": "字\x1b[2J[red]" * 9, "state": "\x1b[31mactive"})] * 99,
+    nodes=[
+        NodeRecord.read(
+            {
+                "node": "字\x1b[2J[red]" * 9,
+                "state": "\x1b[31mactive",
+                "pausedKinds": json.dumps(["\x1b[2J\n", "字" * 40]),
+            }
+        )
+    ]
+    * 99,
     counts=dataclasses.replace(FULL.counts, queues={"[/]\x07" * 20: 10**9, "k": 1}),
     events=tuple(
         Event(place="1-0", type="x\x1b.y", fields={"taskId": "[bold]\r", "error": "\x9b字" * 99})
@@ -69,7 +79,10 @@ def test_brief_tells_what_it_leaves_out() -> None:
 def test_side_keeps_to_its_height() -> None:
     """Daemons and queues leave room for events, and tell how many they leave out."""
     told = side.panel(dataclasses.replace(FULL, nodes=FULL.nodes * 20), 60, 30).plain
-    assert "and 54 more" in told
+    assert told.count("paused: check") == 1
+    assert "and 55 more" in told
+    alike = dataclasses.replace(FULL, nodes=FULL.nodes[:1] * 20)
+    assert "and 14 more" in side.panel(alike, 60, 30).plain
     assert told.index("DAEMONS") < told.index("QUEUES") < told.index("EVENTS")
     assert "mill-5775" in told
 
@@ -86,6 +99,14 @@ def test_side_keeps_to_its_height() -> None:
 def test_list_title(page: Page, words: str, told: str) -> None:
     """Which agents, how many of them, in what order, and what is still read."""
     assert told in wording.list_title(page, 0, 13, words, 78).plain
+
+
+def test_paused_kinds_are_named() -> None:
+    """Below their daemon on a wide terminal, beside it on a narrow one."""
+    wide = side.panel(FULL, 60, 48).plain.split("\n")
+    row = next(number for number, line in enumerate(wide) if line.startswith("gpu-east"))
+    assert wide[row + 1] == "  paused: check"
+    assert "gpu-east active 1,000/1,500 paused: check" in wording.brief(FULL, 138).plain
 
 
 def test_spark() -> None:

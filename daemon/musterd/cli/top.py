@@ -28,8 +28,9 @@ _TERMINATED = 128 + signal.SIGTERM
 def top() -> int:
     """Watch the agents, live.
 
-    Agents with their age, state and node; queues, rates and daemons. Filter, sort, look at one
-    agent's record and events, and kill it, after a question. Press ? for the keys and q to quit.
+    Agents with their age, state, progress and last line; queues, rates and daemons. Filter, sort,
+    look at one agent's record, events and output, and kill it, after a question. Press ? for the
+    keys and q to quit.
     """
     # Textual draws on standard error.
     if not all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr)):

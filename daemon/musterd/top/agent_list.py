@@ -142,7 +142,7 @@ class AgentList(ScrollView, can_focus=True):
         return strip.adjust_cell_length(width, style)
 
     def _fitted(self) -> list[columns.Fitted]:
-        return columns.fit(self.page.listing, self.size.width - 2)
+        return columns.fit(self.page, self.size.width - 2)
 
     def _title_segments(self) -> list[Segment]:
         listing = self.page.listing

@@ -15,7 +15,7 @@ from musterd.top.palette import LOUD, QUIET
 
 _KEYS: Final[Sequence[tuple[str, str]]] = (
     ("↑ ↓ PgUp PgDn Home End", "move"),
-    ("Enter", "an agent's record and events"),
+    ("Enter", "an agent's record, events and output"),
     ("k", "kill the agent, after a question"),
     ("e", "live agents, or those that have ended"),
     ("/", "words in id, kind, node, state or cause"),
@@ -25,8 +25,8 @@ _KEYS: Final[Sequence[tuple[str, str]]] = (
     ("q", "quit"),
 )
 _NOTES: Final = (
-    "AGE counts from when the agent began to run, AGO from when it ended. Rates are over the last "
-    "ten seconds. Times are the server's, in UTC."
+    "AGE counts from when the agent began to run, AGO from when it ended. PROGRESS and LAST LINE "
+    "are there if agents tell them. Rates are over ten seconds. Times are the server's, in UTC."
 )
 _KEY_WIDTH: Final = 24
 

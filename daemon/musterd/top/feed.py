@@ -5,7 +5,7 @@ age: sizes of indexes, one part of one, and the records of what is on the screen
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -16,10 +16,11 @@ from musterd.client import Client
 from musterd.display import parse_time
 from musterd.errors import MusterdError, NotFoundError
 from musterd.reads import Counts
-from musterd.records import AgentRecord, Event, NodeRecord, TaskRecord
+from musterd.records import AgentRecord, Event, Line, NodeRecord, TaskRecord
 from musterd.top.listing import Listing
 from musterd.top.page import Page, Reader
 from musterd.top.rates import WINDOW, Meter, Rates
+from musterd.top.tail import Tail
 
 EVERY: Final = 1.0
 """Seconds between two looks when nothing happens."""
@@ -30,14 +31,28 @@ SOONEST: Final = 0.25
 EVENTS: Final = 40
 """Events shown of all agents."""
 
+NEW_EVENTS: Final = 200
+"""Events read in one look, at most: many of them may be progress, which is left out."""
+
+_PROGRESS: Final = "agent.progress"
+"""Told once a second by each agent that reports it: it would leave no room for anything else."""
+
 
 @dataclass(frozen=True, slots=True)
 class Details:
-    """All that is known of one agent: its record, its task's, and what was told of both."""
+    """All that is known of one agent.
+
+    Attributes:
+        agent: its record.
+        task: its task's, if it is still there.
+        events: what was told of both, but for progress.
+        output: the last lines that it wrote, the oldest first.
+    """
 
     agent: AgentRecord
     task: TaskRecord | None
     events: list[Event]
+    output: tuple[Line, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,11 +92,12 @@ class Feed:
         self._client = client
         self._listing = Listing()
         self._first, self._count = 0, 50
-        self._agent_id = ""
+        self._tail = Tail()
         self._asked = anyio.Event()
         self._meter = Meter()
         self._reader = Reader()
         self._events: deque[Event] = deque(maxlen=EVENTS)
+        self._last_event = eventlog.START
 
     def turn_to(self, listing: Listing, first: int, count: int) -> None:
         """From now on show these rows of this listing."""
@@ -91,7 +107,7 @@ class Feed:
 
     def examine(self, agent_id: str) -> None:
         """From now on show this agent too; none if empty."""
-        self._agent_id = agent_id
+        self._tail = Tail(agent_id)
         self._asked.set()
 
     async def kill(self, agent_id: str) -> None:
@@ -138,7 +154,7 @@ class Feed:
             nodes=await self._client.nodes(),
             page=page,
             events=await self._newest_events(),
-            details=await self._details(self._agent_id),
+            details=await self._details(self._tail),
         )
 
     async def _listen(self) -> None:
@@ -154,13 +170,15 @@ class Feed:
 
     async def _newest_events(self) -> tuple[Event, ...]:
         """The last events; each is read once, for a result in it may be large."""
-        seen = self._events[-1].place if self._events else eventlog.START
-        self._events += await self._client.latest_events(EVENTS, seen)
+        found = await self._client.latest_events(NEW_EVENTS, self._last_event)
+        if found:
+            self._last_event = found[-1].place
+        self._events += _without_progress(found)
         return tuple(self._events)
 
-    async def _details(self, agent_id: str) -> Details | None:
+    async def _details(self, tail: Tail) -> Details | None:
         try:
-            agent = await self._client.get(agent_id) if agent_id else None
+            agent = await self._client.get(tail.agent_id) if tail.agent_id else None
         except NotFoundError:
             return None
         if not isinstance(agent, AgentRecord):
@@ -174,6 +192,10 @@ class Feed:
         if task is not None:
             times.append(task.created_at)
         told = await self._client.events_at(time for time in map(parse_time, times) if time)
-        ours = [event for event in told if event.task_id == agent.task_id]
-        events = [event for event in ours if event.agent_id in {None, agent_id}]
-        return Details(agent, task, events)
+        ours = [event for event in _without_progress(told) if event.task_id == agent.task_id]
+        events = [event for event in ours if event.agent_id in {None, tail.agent_id}]
+        return Details(agent, task, events, await self._client.read(tail.read))
+
+
+def _without_progress(events: Iterable[Event]) -> Iterator[Event]:
+    return (event for event in events if event.type != _PROGRESS)

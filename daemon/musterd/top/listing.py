@@ -28,7 +28,8 @@ class Sort(StrEnum):
 class Row:
     """An agent in the list. `since` is when its status began, ms by the server's clock.
 
-    What is read from the record is empty for one whose record is gone, or not read yet.
+    What is read from the record is empty for one whose record is gone, or not read yet. `progress`
+    and `line`, the last one that it wrote, are those of a live agent on a page.
     """
 
     agent_id: str
@@ -39,6 +40,8 @@ class Row:
     attempt: int = 0
     reason: str = ""
     error: str = ""
+    progress: str = ""
+    line: str = ""
     stopping: bool = False
 
 

@@ -1,10 +1,10 @@
 """The part of a listing that is on the screen: as little is read as that needs."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from musterd.reads import Reads
+from musterd.reads import Entry, Reads
 from musterd.top.listing import Listing, Row
 from musterd.top.roster import Roster, as_row
 
@@ -51,17 +51,16 @@ class Reader:
             page = await _read_index(reads, listing, sizes, first, count)
         else:
             page = await self._read_roster(reads, listing, first, count)
-        stopping = await reads.kills_asked([row.agent_id for row in page.rows])
-        rows = (dataclasses.replace(row, stopping=row.agent_id in stopping) for row in page.rows)
-        return dataclasses.replace(page, rows=tuple(rows))
+        return dataclasses.replace(page, rows=await _complete(reads, page))
 
     async def _read_roster(self, reads: Reads, listing: Listing, first: int, count: int) -> Page:
         known = await self._roster.read(reads, listing.states, newest_first=listing.newest_first)
         rows = listing.arrange(known)
         first = _clamp(first, count, len(rows))
+        shown = rows[first : first + count]
         return Page(
             listing=listing,
-            rows=tuple(rows[first : first + count]),
+            rows=tuple(shown if listing.ended else await _renew(reads, shown)),
             first=first,
             total=len(rows),
             unread=self._roster.unread,
@@ -83,6 +82,30 @@ async def _read_index(
     records = await reads.outlines([entry.agent_id for entry, _ in listed])
     rows = (as_row(entry, status, records.get(entry.agent_id)) for entry, status in listed)
     return Page(listing=listing, rows=tuple(rows), first=first, total=total)
+
+
+async def _renew(reads: Reads, rows: Sequence[Row]) -> list[Row]:
+    """The rows, which a roster has kept, as their records are now: progress goes on."""
+    records = await reads.outlines([row.agent_id for row in rows])
+    return [
+        as_row(Entry(row.agent_id, row.since), row.status, records.get(row.agent_id))
+        for row in rows
+    ]
+
+
+async def _complete(reads: Reads, page: Page) -> tuple[Row, ...]:
+    """The rows with what their records do not tell."""
+    agent_ids = [row.agent_id for row in page.rows]
+    stopping = await reads.kills_asked(agent_ids)
+    lines = {} if page.listing.ended else await reads.newest_lines(agent_ids, 1)
+    return tuple(
+        dataclasses.replace(
+            row,
+            stopping=row.agent_id in stopping,
+            line=lines[row.agent_id][-1].line if row.agent_id in lines else "",
+        )
+        for row in page.rows
+    )
 
 
 def _clamp(first: int, count: int, total: int) -> int:

@@ -13,6 +13,9 @@ QUIET: Final = "#7d8794"
 LOUD: Final = "bold #f0f3f6"
 """For numbers."""
 
+STREAMS: Final = {"stdout": "", "stderr": "yellow", "log": "cyan"}
+"""The style of a line of output, by what it was written to."""
+
 STOPPING: Final = "stopping"
 """Shown instead of the status of an agent whose kill is under way."""
 

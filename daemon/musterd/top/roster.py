@@ -6,6 +6,7 @@ A record is read once: its kind, node and attempt do not change while its status
 from collections.abc import Sequence
 from typing import Final
 
+from musterd.display import progress
 from musterd.reads import Entry, Reads
 from musterd.records import AgentRecord
 from musterd.top.listing import Row
@@ -62,4 +63,5 @@ def as_row(entry: Entry, status: str, record: AgentRecord | None) -> Row:
         attempt=record.attempt,
         reason=record.reason or "",
         error=record.error or "",
+        progress=progress(record.progress, record.note),
     )

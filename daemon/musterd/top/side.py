@@ -11,7 +11,7 @@ from musterd.reads import Counts
 from musterd.records import Event, NodeRecord
 from musterd.top.feed import Snapshot
 from musterd.top.palette import LOUD, QUIET, state_style
-from musterd.top.wording import NODE_STYLES, deepest, join_lines, load
+from musterd.top.wording import NODE_STYLES, deepest, join_lines, load, paused_kinds
 
 _NAME: Final = 16
 _STATE: Final = 9
@@ -21,7 +21,7 @@ _NUMBER: Final = 13
 
 def panel(snapshot: Snapshot, width: int, height: int) -> Text:
     """Daemons, queues and events, in columns; as many as have room, the events last."""
-    nodes = [_node_row(node, width) for node in snapshot.nodes]
+    nodes = [_node_rows(node, width) for node in snapshot.nodes]
     queues = [
         _queue_row(snapshot.counts, *queue, width) for queue in deepest(snapshot.counts.queues)
     ]
@@ -54,11 +54,22 @@ def bar(part: float, width: int) -> Text:
     return Text.assemble(("━" * full, "blue"), ("━" * (width - full), "#2f3945"))
 
 
-def _section(title: str, rows: Sequence[Text], empty: str, most: int) -> list[Text]:
-    shown = list(rows[:most]) or [Text(empty, QUIET)]
-    if len(rows) > most:
-        shown[-1] = Text(f"and {len(rows) - most + 1} more", QUIET)
-    return [Text(title, f"bold {QUIET}"), *shown, Text()]
+def _section(title: str, items: Sequence[Text], empty: str, most: int) -> list[Text]:
+    """A title and below it what has room in so many lines; an item may have several."""
+    shown: list[Text] = []
+    for index, item in enumerate(items):
+        rows, left = item.split("\n"), len(items) - index
+        if len(shown) + len(rows) + (left > 1) > most:
+            shown.append(Text(f"and {left} more", QUIET))
+            break
+        shown += rows
+    return [Text(title, f"bold {QUIET}"), *(shown or [Text(empty, QUIET)]), Text()]
+
+
+def _node_rows(node: NodeRecord, width: int) -> Text:
+    paused = paused_kinds(node)
+    row = _node_row(node, width)
+    return row.append(f"\n  {paused}", "yellow") if paused else row
 
 
 def _node_row(node: NodeRecord, width: int) -> Text:

@@ -65,13 +65,7 @@ def brief(snapshot: Snapshot, width: int) -> Text:
         Text.assemble(one_line(kind), " ", (f"{size:,}", LOUD))
         for kind, size in deepest(snapshot.counts.queues)
     ]
-    daemons = [
-        Text.assemble(
-            one_line(node.node), " ", (one_line(node.state), NODE_STYLES.get(node.state, QUIET)),
-            " ", (load(node), LOUD),
-        )
-        for node in snapshot.nodes
-    ]  # fmt: skip
+    daemons = [_daemon(node) for node in snapshot.nodes]
     return join_lines(
         [
             _listed("Queues", queues, "empty", width),
@@ -171,6 +165,20 @@ def deepest(queues: Mapping[str, int]) -> list[tuple[str, int]]:
 def load(node: NodeRecord) -> str:
     """How many agents a daemon has, of how many it may have."""
     return f"{node.agents or 0:,}/{node.capacity or 0:,}"
+
+
+def paused_kinds(node: NodeRecord) -> str:
+    """The kinds that a daemon does not claim just now, `paused: a, b`; else empty."""
+    kinds = ", ".join(map(one_line, node.paused_kinds or ()))
+    return f"paused: {kinds}" if kinds else ""
+
+
+def _daemon(node: NodeRecord) -> Text:
+    told = Text(f"{one_line(node.node)} ")
+    told.append(one_line(node.state), NODE_STYLES.get(node.state, QUIET))
+    told.append(f" {load(node)}", LOUD)
+    paused = paused_kinds(node)
+    return told.append(f" {paused}", "yellow") if paused else told
 
 
 def _ends(left: Text, right: Text, width: int) -> Text:
