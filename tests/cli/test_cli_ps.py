@@ -1,11 +1,12 @@
 """`musterd ps` and `musterd show`."""
 
 import pytest
+from anyio import to_thread
 
 from musterd.keys import Keys
-from musterd.moves import Ending
+from musterd.moves import Ending, Progress
 from musterd.states import Reason
-from tests.cli.conftest import NODE, Cli, Hand, as_client, as_daemon
+from tests.cli.conftest import NODE, Cli, Hand, Program, as_client, as_daemon
 from tests.support.server import Server
 
 pytestmark = pytest.mark.leaves_work("what is shown")
@@ -45,6 +46,18 @@ def test_live_ones_by_default(state: Cli) -> None:
         ["runs", "k-runs", "executing", "1/2", "-"],
         ["runs.1", "k-runs", "running", "1", NODE],
     ]
+
+
+def test_how_far_it_is(cli: Cli, program: Program) -> None:
+    """Of an agent that tells it, while its daemon lives."""
+    assert cli("submit", "k", "--id", "t").code == 0
+
+    async def run(hand: Hand) -> str:
+        await hand.tell(await hand.run("k"), progress=Progress(0.4, "cloned"))
+        out, _ = await to_thread.run_sync(program("ps").communicate)
+        return str(out)
+
+    assert "40 % cloned" in as_daemon(run)
 
 
 def test_ended_ones_with_the_cause(state: Cli) -> None:

@@ -14,7 +14,7 @@ from musterd.cli.call import call
 from musterd.cli.command import EXITS, ManualCommand, json_option
 from musterd.cli.output import STATUS, print_json, print_table, warn
 from musterd.cli.standing import Standing, look_around
-from musterd.display import age_since, one_line, why
+from musterd.display import age_since, one_line, progress, why
 from musterd.jsons import Json
 from musterd.records import AgentRecord, NodeRecord, TaskRecord
 from musterd.states import AGENT_LIVE, TASK_LIVE, AgentState, TaskState
@@ -110,7 +110,7 @@ def ps(*, status: str | None, everything: bool, as_json: bool, **options: Any) -
 
     An agent, one attempt at a task, stands below its task; its id is the task's with the number of
     the attempt. AGE counts from when it was submitted or spawned. WHY is why it ended badly, what
-    it waits for, or that its daemon is gone.
+    it waits for, that its daemon is gone, or how far it is.
 
     Filters combine. If there is more than --limit allows, standard error says so, and --json has
     "cut": true.
@@ -167,6 +167,7 @@ def _task_row(task: TaskRecord, standing: Standing) -> tuple[str, ...]:
 
 def _agent_row(agent: AgentRecord, standing: Standing) -> tuple[str, ...]:
     cause = standing.note(agent) or why(agent.reason, agent.error)
+    cause = cause or progress(agent.progress, agent.note)
     age = age_since(agent.created_at)
     node = agent.node or ""
     return agent.agent_id, agent.kind, agent.status, str(agent.attempt), node, age, cause
