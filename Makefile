@@ -1,5 +1,7 @@
 # `make demo` and `make test` are all that a newcomer needs: each builds what it runs in.
 PYTHON ?= python3
+# Tests that run side by side: most of them wait most of the time.
+PARALLEL ?= 4
 VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -28,7 +30,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m coverage run -m pytest
+	$(BIN)/python -m coverage run -m pytest --numprocesses $(PARALLEL) --dist loadgroup
 	@$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 

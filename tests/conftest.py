@@ -18,6 +18,9 @@ from tests.support.server import Server
 
 _failed = pytest.StashKey[bool]()
 
+LONG = frozenset({"systemd", "chaos", "faults"})
+"""Folders of tests that take long."""
+
 
 hypothesis.settings.register_profile(
     "ci", max_examples=60, derandomize=True, database=None, deadline=None
@@ -31,6 +34,11 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "leaves_work(why): the test may end while tasks or agents are live"
     )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long comes first, so that tests that run side by side end together."""
+    items.sort(key=lambda item: not LONG.isdisjoint(item.path.parts))
 
 
 @pytest.hookimpl(wrapper=True)
