@@ -196,14 +196,18 @@ async def open_scene(
     start_daemon: StartDaemon,
     *,
     lost_limit: float = 0.0,
+    records_expire: bool = False,
 ) -> AsyncIterator[Scene]:
-    """A scene whose every event is held to the promises; `lost_limit` is that of the ledger."""
+    """A scene whose every event is held to the promises; `lost_limit` is that of the ledger.
+
+    Where records expire, those of tasks that have ended may be gone.
+    """
     (folder / "ledger").mkdir()
     ledger = Ledger(folder / "ledger", lost_limit)
     async with (
         Client(load(url=server.url, prefix=prefix)) as client,
         Redis.from_url(server.url, decode_responses=True, retry=_RETRY) as redis,
-        checking(server.url, prefix, ledger) as checker,
+        checking(server.url, prefix, ledger, records_expire=records_expire) as checker,
     ):
         yield Scene(server, folder, start_daemon, client, redis, checker)
 
