@@ -150,9 +150,11 @@ def test_flush_waits_for_a_slow_reader(pipe: Pipe) -> None:
     reading = threading.Thread(target=pipe.read, args=(b"end\n",))
     reading.start()
     babbling.start()
-    assert slow.flush(0.1)
-    ended.set()
-    babbling.join()
+    try:
+        assert slow.flush(2.0)
+    finally:
+        ended.set()
+        babbling.join()
     slow.forward = None
     slow.write(b"end\n")
     reading.join()
