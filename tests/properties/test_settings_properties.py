@@ -27,7 +27,9 @@ SIZES = [
 BAD: dict[str, list[str]] = {
     "host": ["a/b", "a b", "user@host", "[::1]", "a\nb", "redis://h", HALF],
     "port": [*NUMBERS[1:], "65536"],
+    "env_file": ["/nowhere/settings", "a\0b"],
     "password": [HALF, f"redis://:p@{HALF}"],
+    "password_file": ["/nowhere/password", "a\0b"],
     "url": ["localhost", "http://h", "redis://h:0", "redis://h:x", "unix://", "redis://h/x",
             "redis://h?retry=1", "redis://[::1", f"redis://{HALF}", "9" * 5000],
     "username": [HALF],
@@ -44,7 +46,7 @@ BAD: dict[str, list[str]] = {
     "event_log_length": [*NUMBERS[1:], "1000000001"],
     "retention": ["0", *SECONDS],
     "retention_count": [*NUMBERS[1:], "1000000001"],
-    "output_lines": ["-1", "10001", *NUMBERS[3:]],
+    "output_lines": ["-1", "1001", *NUMBERS[3:]],
     "max_messages": [*NUMBERS[1:], "10001"],
     "max_kinds": [*NUMBERS[1:], "100001"],
     **{name: ["255", "1048577", *NUMBERS[1:]] for name in SIZES},
