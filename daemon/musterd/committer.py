@@ -179,6 +179,7 @@ class Committer:
                     steps = [*self._recent.steps(), *self.living()]
                     for first in range(0, len(steps), BATCH_STEPS):
                         await self._say_again(steps[first : first + BATCH_STEPS])
+                    self._recent.said_again()
                     # Others claim what looks free to them: they must have met it by then, too.
                     await anyio.sleep(HOLD)
                 log.info("restored what the server may have lost", steps=len(steps))
