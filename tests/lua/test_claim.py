@@ -214,6 +214,18 @@ async def test_adoption_passes_over_a_broken_task(world: World) -> None:
     assert [agent[0] for agent in reply[1]] == ["good.1"]
 
 
+async def test_superseded_daemon_takes_nothing_again(world: World) -> None:
+    """Its name is another's by now: what the server lost of it is the other one's to claim."""
+    await world.submit()
+    step = ("reclaim", "t.1", "token", "t", KIND, 1, 1, "", "")
+    await world.register(epoch="e2")
+    before = await world.dump()
+    assert await world.step(*step) == ["not_owner"]
+    assert await world.dump() == before
+    assert await world.step(*step, epoch="e2") == ["ok"]
+    await world.check()
+
+
 async def spoil(world: World, task_id: str, fault: str) -> None:
     """Make nonsense of a task's record."""
     key = world.keys.task(task_id)
