@@ -2,6 +2,7 @@
 
 import pytest
 
+from musterd.settings import MOST_KINDS
 from tests.support.wait import wait_until
 from tests.support.world import KIND, World
 
@@ -224,6 +225,18 @@ async def test_superseded_daemon_takes_nothing_again(world: World) -> None:
     assert await world.dump() == before
     assert await world.step(*step, epoch="e2") == ["ok"]
     await world.check()
+
+
+async def test_as_many_kinds_as_a_daemon_may_offer(world: World) -> None:
+    """All of them are arguments of one step, and Lua takes only so many."""
+    await world.register()
+    await world.submit()
+    kinds = [KIND, *(f"kind{number}" for number in range(MOST_KINDS - 1))]
+    offers = [part for kind in kinds for part in (kind, "{}")]
+    assert await world.step("offer", MOST_KINDS, *offers) == ["ok"]
+    wanted = [part for kind in kinds for part in (kind, 100, 1, "")]
+    reply = await world.step("claim", 1, "s", 1, *wanted)
+    assert [agent[0] for agent in reply[3]] == ["t.1"]
 
 
 async def spoil(world: World, task_id: str, fault: str) -> None:
