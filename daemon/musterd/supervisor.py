@@ -344,9 +344,7 @@ class Supervisor:
         for claim in claims:
             if claim.kind not in self._known:  # its record was changed by hand
                 continue
-            log.warning(
-                "agent adopted, the answer to its claim was lost", **_named(claim.agent_id)
-            )
+            log.warning("agent adopted, the answer to its claim was lost", **_named(claim.agent_id))
             self._spawn(agents, claim, leased_until)
         unmanned = [one for one in listed if one not in self.actors]
         epoch = self._owner.partition("/")[2]
