@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from musterd import scripts, valkey
-from musterd.committer import BATCH_STEPS, LANES, Call, Committer
+from musterd.committer import BATCH_CHARACTERS, BATCH_STEPS, LANES, Call, Committer
 from musterd.errors import NotOwnerError
 from musterd.link import Link
 from musterd.moves import Claim, Ending, Offer
@@ -351,3 +351,25 @@ async def test_refusals_reach_the_typed_error_through_a_batch(committer: Committ
         for number in range(20):
             actors.start_soon(claim, number)
     assert sorted(refused) == sorted(f"claim {number}" for number in range(20))
+
+
+async def test_restoring_takes_calls_of_a_bounded_size(world: World) -> None:
+    """Contexts may be large and agents many: one call of all would not be answered in time."""
+    sizes: list[int] = []
+
+    async def call(steps: Sequence[Step]) -> list[Reply]:
+        sizes.append(sum(len(part) for step in steps for part in step if isinstance(part, str)))
+        return await scripts.call(world.redis, world.caller, steps)
+
+    context = "x" * (BATCH_CHARACTERS // 2)
+    link = Link("the server")
+    async with running(call, link) as committer:
+        committer.living = lambda: [
+            Submission(kind=KIND, task_id=f"t{number}", context=context).step()
+            for number in range(8)
+        ]
+        link.seen("one life")
+        link.seen("another")
+        assert await committer.commit(submission("last")) == ["ok", 1]
+    assert len(await world.queue()) == 9
+    assert max(sizes) < 2 * BATCH_CHARACTERS

@@ -1,8 +1,10 @@
 """All desks of a daemon: what agents tell is written together, and looked for."""
 
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
 from itertools import pairwise
 
 import anyio
@@ -237,3 +239,28 @@ async def test_ring_of_a_stranger_is_no_error() -> None:
     assert desk.messages is desks.mailboxes["t.1"]
     desk.clear()
     assert desks.mailboxes == {}
+
+
+async def test_looks_that_take_long_leave_others_their_turn() -> None:
+    """Large files that many agents have left are read one by one."""
+    turns = [0]
+    seen: list[int] = []
+
+    def slow_look(_: int) -> None:
+        seen.append(turns[0])
+        time.sleep(0.01)  # as reading a large file does
+
+    async def take_turns() -> None:
+        while True:
+            turns[0] += 1
+            await anyio.lowlevel.checkpoint()
+
+    async with unheard() as (desks, _), anyio.create_task_group() as group:
+        first = desks.open(Claim("t.1", "x", "t", "work", 1, 1, None, ""))
+        with ExitStack() as looking:
+            for number in range(10):
+                looking.enter_context(first.watched(partial(slow_look, number)))
+            group.start_soon(take_turns)
+            await wait_until(lambda: len(seen) >= 10)
+        group.cancel_scope.cancel()
+    assert len(set(seen[:10])) >= 9

@@ -1,16 +1,20 @@
 """The probe: what went deaf on the way to the server is dropped as soon as the server is back."""
 
+import time
 from collections.abc import AsyncIterator
 from functools import partial
+from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
+from structlog.testing import capture_logs
 
 from musterd import valkey
 from musterd.link import Link
-from musterd.probe import INTERVAL, PATIENCE, Probe
+from musterd.probe import INTERVAL, LATE, PATIENCE, Probe
 from tests.support.proxy import Proxy
 from tests.support.server import Server
 
@@ -105,3 +109,25 @@ async def test_silence_is_told_once(redis: Redis, proxy: Proxy, link: Link) -> N
     proxy.heal()
     await pass_time(PATIENCE + 2 * INTERVAL)
     assert await redis.ping()
+
+
+async def test_own_standstill_is_no_silence(proxy: Proxy, link: Link) -> None:
+    """An agent blocks the event loop, and the answer lies unread for longer than the patience."""
+    proxy.delay(0.05)
+    async with (
+        valkey.connect(proxy.url, connections=1, patience=PATIENCE) as prober,
+        anyio.create_task_group() as beside,
+    ):
+        beside.start_soon(Probe(prober, link).run)
+        pool: Any = prober.connection_pool
+        await prober.ping()
+        with capture_logs() as lines:
+            for _ in range(3):
+                with anyio.fail_after(5):
+                    while not pool._in_use_connections:
+                        await anyio.lowlevel.checkpoint()
+                await pass_time(0.02)
+                time.sleep(PATIENCE + LATE + 0.02)  # noqa: ASYNC251 - so it stands still
+                await pass_time(2 * INTERVAL)
+        beside.cancel_scope.cancel()
+    assert [line["event"] for line in lines] == []

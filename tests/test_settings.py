@@ -101,6 +101,7 @@ def test_empty_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
         ("MUSTERD_OUTPUT_LINES", "1001"),
         ("MUSTERD_MAX_MESSAGES", "0"),
         ("MUSTERD_MAX_KINDS", "0"),
+        ("MUSTERD_MAX_KINDS", "1901"),
         ("MUSTERD_MAX_CONTEXT", "255"),
         ("MUSTERD_MAX_METADATA", "1 MiB"),
         ("MUSTERD_MAX_CHECKPOINT", "1048577"),

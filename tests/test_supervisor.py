@@ -7,6 +7,7 @@ import anyio
 import pytest
 from structlog.testing import capture_logs
 
+from musterd.clocks import boottime
 from musterd.jsons import Json
 from musterd.moves import KillOrder, KillTarget
 from musterd.runtimes.base import Context
@@ -23,6 +24,17 @@ async def forever(_: Context) -> None:
     await anyio.sleep_forever()
 
 
+async def slow_to_end(ctx: Context) -> None:
+    """Once stopped, use all of the grace."""
+    try:
+        await anyio.sleep_forever()
+    finally:
+        with anyio.CancelScope(shield=True):
+            asked = anyio.current_time()
+            while anyio.current_time() < asked + ctx.grace:  # noqa: ASYNC110 - it is shortened
+                await anyio.sleep(0.01)
+
+
 async def nothing(ctx: Context) -> Json:
     """Hand back the context."""
     return ctx.context  # type: ignore[no-any-return]  # it was JSON when it came
@@ -32,6 +44,8 @@ KINDS = (
     make_kind(forever, "hold", max_attempts=2),
     make_kind(nothing, "echo"),
     make_kind(forever, "limited", max_concurrent=2),
+    make_kind(forever, "alone", exclusive=True, max_attempts=2),
+    make_kind(slow_to_end, "slow", exclusive=True, max_attempts=2),
 )
 
 
@@ -85,7 +99,9 @@ async def test_census_counts_each_kind(parts: Parts) -> None:
         await parts.submit(kind)
     parts.supervisor.wake()
     await wait_until(alive(parts, 4))
-    assert parts.supervisor.census() == {"hold": 2, "echo": 0, "limited": 2}
+    assert parts.supervisor.census() == {
+        "hold": 2, "echo": 0, "limited": 2, "alone": 0, "slow": 0,
+    }  # fmt: skip
 
 
 async def test_pause_claims_nothing(parts: Parts) -> None:
@@ -151,6 +167,28 @@ async def test_agent_whose_claim_was_not_answered_is_adopted(parts: Parts) -> No
     await parts.claim("hold")
     parts.supervisor.audit(await parts.membership.renew())
     await wait_until(lambda: parts.is_status(f"{task_id}.1", "running"))
+
+
+async def test_exclusive_agent_that_is_adopted_has_a_lease(parts: Parts) -> None:
+    """It ends with it like any other, should the server go away before the next renewal."""
+    task_id = await parts.submit("alone")
+    await parts.claim("alone")
+    parts.supervisor.audit(await parts.membership.renew())
+    await wait_until(lambda: parts.is_status(f"{task_id}.1", "running"))
+    parts.supervisor.expire(boottime() + 2 * parts.settings.heartbeat_ttl, 0.1)
+    await wait_until(lambda: parts.is_status(f"{task_id}.1", "failed"))
+    assert (await parts.agent(f"{task_id}.1")).reason == "lost"
+
+
+async def test_grace_does_not_outlast_an_exclusive_agents_lease(parts: Parts) -> None:
+    """Stopped for something else, with a long grace, it is forced before its lease runs out."""
+    agent_id = f"{await parts.submit('slow')}.1"
+    parts.supervisor.wake()
+    await wait_until(lambda: parts.is_status(agent_id, "running"))
+    parts.supervisor.shut_down(600)
+    parts.supervisor.expire(boottime() + 2 * parts.settings.heartbeat_ttl, 0.1)
+    await wait_until(lambda: parts.is_status(agent_id, "failed"))
+    assert (await parts.agent(agent_id)).reason == "shutdown"
 
 
 @pytest.mark.parametrize("kind", ["strange", "\udcff"])

@@ -12,7 +12,7 @@ what the server holds first, and one that was applied before answers ok and chan
 import time
 from asyncio import Future, get_running_loop  # a third of the cost of an anyio.Event and a slot
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from typing import Final, TypeAlias
 
 import anyio
@@ -111,17 +111,10 @@ class Committer:
 
     def _take(self) -> list[Item]:
         batch: list[Item] = []
-        arguments = characters = 0
-        while (
-            self._waiting
-            and len(batch) < BATCH_STEPS
-            and arguments < BATCH_ARGUMENTS
-            and characters < BATCH_CHARACTERS
-        ):
-            item = self._waiting.popleft()
-            arguments += len(item[0])
-            characters += sum(len(part) for part in item[0] if isinstance(part, str))
-            batch.append(item)
+        load = _Load()
+        while self._waiting and not load.is_full():
+            batch.append(self._waiting.popleft())
+            load.add(batch[-1][0])
         return batch
 
     async def _serve(self, batch: list[Item], pulse: Pulse) -> list[Item]:
@@ -177,8 +170,9 @@ class Committer:
             while self._link.changed:
                 with self._link.restoring():
                     steps = [*self._recent.steps(), *self.living()]
-                    for first in range(0, len(steps), BATCH_STEPS):
-                        await self._say_again(steps[first : first + BATCH_STEPS])
+                    for batch in _batches(steps):
+                        await self._say_again(batch)
+                    self._recent.said_again()
                     # Others claim what looks free to them: they must have met it by then, too.
                     await anyio.sleep(HOLD)
                 log.info("restored what the server may have lost", steps=len(steps))
@@ -189,3 +183,36 @@ class Committer:
         answers = get_running_loop().create_future
         late = [step for step, reply in zip(steps, replies, strict=True) if reply[0] == "later"]
         self._waiting.extend((step, answers()) for step in late)
+
+
+class _Load:
+    """What one call holds."""
+
+    def __init__(self) -> None:
+        self._steps = self._arguments = self._characters = 0
+
+    def add(self, step: Step) -> None:
+        """One more."""
+        self._steps += 1
+        self._arguments += len(step)
+        self._characters += sum(len(part) for part in step if isinstance(part, str))
+
+    def is_full(self) -> bool:
+        """Whether it may hold no more."""
+        return (
+            self._steps >= BATCH_STEPS
+            or self._arguments >= BATCH_ARGUMENTS
+            or self._characters >= BATCH_CHARACTERS
+        )
+
+
+def _batches(steps: Iterable[Step]) -> Iterator[list[Step]]:
+    batch, load = list[Step](), _Load()
+    for step in steps:
+        batch.append(step)
+        load.add(step)
+        if load.is_full():
+            yield batch
+            batch, load = [], _Load()
+    if batch:
+        yield batch

@@ -108,6 +108,10 @@ class Configuration:
             # Without a traceback: the sentence says it all.
             log.error("reload refused, nothing has changed", error=self.refused)  # noqa: TRY400 - so
             return
+        except Exception as error:  # modules of others are loaded, and a folder may be gone
+            self.refused = f"{type(error).__name__}: {error}"
+            log.exception("reload refused, nothing has changed", error=self.refused)
+            return
         self.refused, self.kinds = "", kinds
         logs.configure(settings.log_level, self._settings.log_format)
         apply(settings.capacity)

@@ -4,6 +4,7 @@ import math
 from typing import Final
 
 import anyio
+import anyio.lowlevel
 
 from musterd.desk import Desk
 from musterd.mailbox import Mailbox
@@ -16,6 +17,10 @@ GATHER: Final = 0.1
 
 LOOK: Final = 0.25
 """Seconds between two looks at what commands leave in files."""
+
+
+TURN: Final = 0.005
+"""Seconds of looking at a stretch; then others have their turn."""
 
 
 class Desks:
@@ -75,17 +80,22 @@ class Desks:
         """Write what is told until cancelled."""
         while True:
             self._bell, self._urgent = anyio.Event(), anyio.Event()
-            self._look()
+            await self._look()
             await self._write()
             await self._rest()
 
-    def _look(self) -> None:
-        """Not with each round: for a thousand agents this takes some milliseconds."""
-        now = anyio.current_time()
-        if now >= self._look_due:
-            self._look_due = now + LOOK
-            for look in list(self.looks):
+    async def _look(self) -> None:
+        """Not with each round: this takes long for many agents, or where files are large."""
+        began = anyio.current_time()
+        if began < self._look_due:
+            return
+        self._look_due = began + LOOK
+        for look in list(self.looks):
+            if look in self.looks:  # its agent may have ended meanwhile
                 look()
+            if anyio.current_time() > began + TURN:
+                await anyio.lowlevel.checkpoint()
+                began = anyio.current_time()
 
     async def _write(self) -> None:
         now = anyio.current_time()

@@ -21,6 +21,10 @@ INTERVAL: Final = 0.25
 PATIENCE: Final = 0.5
 """Seconds in which a beat is answered; a batch keeps the server busy for a few milliseconds."""
 
+LATE: Final = 0.1
+"""Seconds after its patience at which a beat that failed says nothing: we were held up ourselves,
+and its answer may lie unread."""
+
 SPARED: Final = 0.1
 """Seconds after a silence in which what was only held up arrives by itself."""
 
@@ -63,8 +67,7 @@ class Probe:
             except ResponseError:
                 return None
             except FAULTS as error:
-                # Held up ourselves for longer, we know nothing of the server.
-                if anyio.current_time() - began <= PATIENCE + INTERVAL:
+                if anyio.current_time() - began <= PATIENCE + LATE:
                     return error
             else:
                 return None

@@ -39,6 +39,11 @@ class Recent:
         while self._calls[0][0] < now - KEPT:
             self._calls.popleft()
 
+    def said_again(self) -> None:
+        """All of it was taken just now by another life of the server, which may lose it, too."""
+        now = self._clock()
+        self._calls = deque(((now, *call[1:]) for call in self._calls), maxlen=MOST)
+
     def steps(self) -> Iterator[Step]:
         """What to say again, in the order in which it was taken."""
         for _, steps, replies in self._calls:

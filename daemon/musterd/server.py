@@ -43,6 +43,8 @@ class Server:
             try:
                 cluster = await self._redis.info("cluster")
                 await self.look()
+                if not self._settings.embedded:  # nobody else is there to restore anything
+                    await self._wait_for_others()
             except valkey.FAULTS as error:
                 if not valkey.passes(error):
                     raise valkey.explain(error, self._link.server) from error
@@ -55,9 +57,6 @@ class Server:
         if cluster.get("cluster_enabled") and "{" not in self._settings.prefix:
             problem = "it is in cluster mode; give MUSTERD_PREFIX a hash tag, {orchestrator} say"
             raise RefusedError(self._link.server, problem)
-
-        if not self._settings.embedded:  # nobody else is there to restore anything
-            await self._wait_for_others()
 
     async def _wait_for_others(self) -> None:
         """Of a server that has just come back: other daemons have to restore theirs first."""

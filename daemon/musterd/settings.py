@@ -33,7 +33,9 @@ _SHOWN = 200
 """Characters of a refused value that its error shows."""
 
 MOST_LINES = 1000
-"""A step writes as many, and a call of the script takes some thousand arguments."""
+MOST_KINDS = 1900
+"""A step takes so many, with up to four arguments each; Lua hands on less than 8000."""
+
 _CREDENTIAL = "valkey-password"
 
 _PREFIX_CHARACTER = r"[A-Za-z0-9!#$%&()+,./:;<=>@^_|~-]"
@@ -170,7 +172,7 @@ class Settings(BaseSettings):
         "MUSTERD_OUTPUT_LINES", 100, f"a whole number from 0 to {MOST_LINES}", ge=0, le=MOST_LINES
     )
     max_messages: int = _count("MUSTERD_MAX_MESSAGES", 100, 10_000)
-    max_kinds: int = _count("MUSTERD_MAX_KINDS", 1000, 100_000)
+    max_kinds: int = _count("MUSTERD_MAX_KINDS", 1000, MOST_KINDS)
     max_context: int = _size("MUSTERD_MAX_CONTEXT", jsons.MAX_BYTES)
     max_metadata: int = _size("MUSTERD_MAX_METADATA", jsons.MAX_BYTES)
     max_checkpoint: int = _size("MUSTERD_MAX_CHECKPOINT", jsons.MAX_BYTES)

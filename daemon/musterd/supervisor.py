@@ -3,7 +3,6 @@
 It never writes an agent's record. It ends when it was told to drain and its last agent has ended.
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
@@ -188,9 +187,11 @@ class Supervisor:
     def expire(self, before: float, grace: float) -> None:
         """Stop the exclusive agents whose leases run out before then, within `grace` seconds."""
         for actor in list(self._exclusive.values()):
-            if actor.leased_until < before and not actor.stopping:
+            if actor.leased_until >= before:
+                continue
+            if not actor.stopping:
                 log.warning("lease may run out, the exclusive agent is stopped", **_ids(actor))
-                actor.stop(Stop.EXPIRED, grace)
+            actor.stop(Stop.EXPIRED, grace)  # of a longer grace that it was given no more is left
 
     def lose_all(self) -> None:
         """Stop every agent: this daemon itself is superseded."""
@@ -274,7 +275,7 @@ class Supervisor:
                 log.warning("skipped by a claim: no pending task, or no queue", key=key)
         self._skipped = set(broken)
 
-    def _spawn(self, agents: TaskGroup, claim: Claim, leased_until: float = math.inf) -> None:
+    def _spawn(self, agents: TaskGroup, claim: Claim, leased_until: float) -> None:
         kind, desk = self._known[claim.kind], self._desks.open(claim)
         actor = Actor(claim, kind, self._store, desk, self._settings, owner=self._owner)
         former = self.actors.get(claim.agent_id)
@@ -318,7 +319,9 @@ class Supervisor:
         try:
             await self._store.tell_paused(claim.agent_id, claim.token, kind.failure_pause)
         except MusterdError as error:  # it is paused all the same
-            log.warning("pause not told", kind=kind.name, error=str(error))
+            log.warning(
+                "pause not told", kind=kind.name, error=str(error), **_named(claim.agent_id)
+            )
 
     async def _end(self, former: Actor) -> None:
         """End an agent of the same id, whose record somebody removed: its work must not overlap."""
@@ -334,11 +337,15 @@ class Supervisor:
         yet.
         """
         listed = await self._store.owned(self._node)
-        for claim in await self._store.adopt(one for one in listed if one not in self.actors):
+        claims = await self._store.adopt(one for one in listed if one not in self.actors)
+        leased_until = boottime() + self._settings.heartbeat_ttl
+        # Nobody has renewed them so far: how long their leases last is known only after this.
+        await self._store.renew(claim.agent_id for claim in claims)
+        for claim in claims:
             if claim.kind not in self._known:  # its record was changed by hand
                 continue
-            log.warning("agent adopted, the answer to its claim was lost", agent_id=claim.agent_id)
-            self._spawn(agents, claim)
+            log.warning("agent adopted, the answer to its claim was lost", **_named(claim.agent_id))
+            self._spawn(agents, claim, leased_until)
         unmanned = [one for one in listed if one not in self.actors]
         epoch = self._owner.partition("/")[2]
         answers = await self._store.settle(unmanned, self._node, ended=[epoch])
@@ -348,11 +355,17 @@ class Supervisor:
             if isinstance(answer, MusterdError):
                 unsettled.add(agent_id)
                 if agent_id not in self._unsettled:
-                    log.warning("agent without an actor not settled", error=str(answer))
+                    log.warning(
+                        "agent without an actor not settled", error=str(answer), **_named(agent_id)
+                    )
             elif answer.agent:
-                log.warning("agent without an actor settled", agent_id=agent_id)
+                log.warning("agent without an actor settled", **_named(agent_id))
         self._unsettled = unsettled
 
 
 def _ids(actor: Actor) -> dict[str, str]:
-    return {"task_id": actor.claim.task_id, "agent_id": actor.claim.agent_id}
+    return _named(actor.claim.agent_id)
+
+
+def _named(agent_id: str) -> dict[str, str]:
+    return {"task_id": ids.task_id_of(agent_id), "agent_id": agent_id}

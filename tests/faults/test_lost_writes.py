@@ -67,7 +67,7 @@ async def test_endings_are_written_again(forgetful: Scene) -> None:
     await forgetful.ended("whole")
     await forgetful.client.kill("killed", wait=True)
     await set_back(forgetful, daemon)
-    assert (await forgetful.task("whole")).result == {"attempt": 1, "context": {"a": 1}}
+    assert (await forgetful.ended("whole")).result == {"attempt": 1, "context": {"a": 1}}
     assert await forgetful.ending("killed") == ("failed", "killed")
     assert forgetful.ledger_text().count("start whole.1 ") == 1
     await forgetful.quiet()
@@ -81,7 +81,7 @@ async def test_retries_are_written_again(forgetful: Scene) -> None:
     await forgetful.submit("flaky", task_id="f")
     await forgetful.ended("f")
     await set_back(forgetful, daemon)
-    assert (await forgetful.task("f")).result == 3
+    assert (await forgetful.ended("f")).result == 3
     assert [(await forgetful.agent(f"f.{number}")).status for number in (1, 2)] == ["failed"] * 2
     assert [forgetful.ledger_text().count(f"start f.{number} ") for number in (1, 2, 3)] == [1] * 3
     await forgetful.quiet()

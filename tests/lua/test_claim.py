@@ -2,6 +2,7 @@
 
 import pytest
 
+from musterd.settings import MOST_KINDS
 from tests.support.wait import wait_until
 from tests.support.world import KIND, World
 
@@ -212,6 +213,30 @@ async def test_adoption_passes_over_a_broken_task(world: World) -> None:
     await spoil(world, "bad", "type")
     reply = await world.step("adopt", "bad.1", "good.1")
     assert [agent[0] for agent in reply[1]] == ["good.1"]
+
+
+async def test_superseded_daemon_takes_nothing_again(world: World) -> None:
+    """Its name is another's by now: what the server lost of it is the other one's to claim."""
+    await world.submit()
+    step = ("reclaim", "t.1", "token", "t", KIND, 1, 1, "", "")
+    await world.register(epoch="e2")
+    before = await world.dump()
+    assert await world.step(*step) == ["not_owner"]
+    assert await world.dump() == before
+    assert await world.step(*step, epoch="e2") == ["ok"]
+    await world.check()
+
+
+async def test_as_many_kinds_as_a_daemon_may_offer(world: World) -> None:
+    """All of them are arguments of one step, and Lua takes only so many."""
+    await world.register()
+    await world.submit()
+    kinds = [KIND, *(f"kind{number}" for number in range(MOST_KINDS - 1))]
+    offers = [part for kind in kinds for part in (kind, "{}")]
+    assert await world.step("offer", MOST_KINDS, *offers) == ["ok"]
+    wanted = [part for kind in kinds for part in (kind, 100, 1, "")]
+    reply = await world.step("claim", 1, "s", 1, *wanted)
+    assert [agent[0] for agent in reply[3]] == ["t.1"]
 
 
 async def spoil(world: World, task_id: str, fault: str) -> None:

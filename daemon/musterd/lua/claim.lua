@@ -147,12 +147,14 @@ end
 -- ARGS 1 agent · 2 token · 3 task · 4 kind · 5 attempt · 6 max attempts · 7 timeout, s ('' none)
 --      8 context, JSON
 -- OK   {'ok'} it is there, or is again: spawning, and its task assigned
--- ELSE {'not_owner'} its task has moved on without it
+-- ELSE {'not_owner'} its task has moved on without it, or another daemon has this one's name
 function STEPS.reclaim(id, token, task_id, kind, attempt, max_attempts, timeout, context)
   if read_agent(id) then
     read_owned(id, token)
     return {'ok'}
   end
+  local holder = redis.call('HGET', NODE .. ME, 'epoch')
+  if holder and holder ~= EPOCH then refuse('not_owner') end
   local task = read_task(task_id)
   local before = tonumber(attempt) - 1
   if task and (task.status ~= 'pending' or task.attempt ~= before or task.kind ~= kind) then

@@ -1,0 +1,55 @@
+"""What a server may have lost: the last seconds, counted anew when it was said again."""
+
+from dataclasses import dataclass
+
+from musterd.recent import KEPT, Recent
+from musterd.scripts import Step
+
+
+@dataclass
+class Clock:
+    """A clock that stands until it is set."""
+
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        """The time, s."""
+        return self.now
+
+
+def note(recent: Recent, *steps: Step) -> None:
+    """Each was taken."""
+    recent.note(steps, [["ok"] for _ in steps])
+
+
+def test_only_the_last_seconds_are_kept() -> None:
+    """Counted from the last call, however long ago that was."""
+    clock = Clock()
+    recent = Recent(clock)
+    note(recent, ("finish", "old"))
+    clock.now = KEPT + 0.1
+    note(recent, ("finish", "new"), ("renew", "new"))
+    clock.now = 1000.0
+    assert list(recent.steps()) == [("finish", "new")]
+
+
+def test_refusals_are_not_said_again() -> None:
+    """What was not taken cannot be lost."""
+    recent = Recent(Clock())
+    recent.note([("finish", "a"), ("finish", "b")], [["not_owner"], ["ok"]])
+    assert list(recent.steps()) == [("finish", "b")]
+
+
+def test_what_was_said_again_counts_anew() -> None:
+    """A server that crashes twice in a row loses it twice, and is told it twice."""
+    clock = Clock()
+    recent = Recent(clock)
+    note(recent, ("finish", "a"))
+    clock.now = 60.0  # it was away for so long
+    recent.said_again()
+    clock.now += 1
+    note(recent, ("finish", "b"))
+    assert list(recent.steps()) == [("finish", "a"), ("finish", "b")]
+    clock.now += KEPT
+    note(recent, ("finish", "c"))
+    assert list(recent.steps()) == [("finish", "b"), ("finish", "c")]
