@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -31,11 +32,10 @@ TASKS = ["check-orchard", "check-lighthouse", "summarise", "publish", "count-lin
 
 
 @pytest.fixture
-def temporary(tmp_path: Path) -> Path:
-    """The folder in which the demo makes its own."""
-    folder = tmp_path / "t"
-    folder.mkdir()
-    return folder
+def temporary() -> Iterator[Path]:
+    """The folder in which the demo makes its own; its path leaves room for that of a socket."""
+    with tempfile.TemporaryDirectory(prefix="musterd-") as folder:
+        yield Path(folder)
 
 
 @pytest.fixture

@@ -143,8 +143,8 @@ class LogWriter:
             self._written.notify_all()
 
     def _put_out(self, lines: list[bytes]) -> None:
-        if self.forward is not None:
-            lines = [line for line in lines if not self.forward(line)]
+        if (forward := self.forward) is not None:
+            lines = [line for line in lines if not forward(line)]
         data = b"".join(lines)
         with suppress(OSError):  # closed, full or broken: there is nobody to tell
             while data:

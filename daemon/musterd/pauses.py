@@ -40,7 +40,7 @@ class Pauses:
 
     def pause_for(self, kind: str, seconds: float) -> None:
         """Pause one kind for so long; a pause without an end stays one."""
-        self._kinds.setdefault(kind, self._clock() + seconds)
+        self._kinds[kind] = max(self._kinds.get(kind, 0.0), self._clock() + seconds)
 
     def expired(self) -> list[str]:
         """End the pauses whose time is over; the kinds."""

@@ -50,9 +50,10 @@ class Probe:
             fault = await self._beat()
             if fault is None and silent:
                 await anyio.sleep(SPARED)
-                self._link.interrupted()
-                for client in self._clients:
-                    await drop_connections(client)
+                if not self._link.up:  # else all were closed, and are made anew already
+                    self._link.interrupted()
+                    for client in self._clients:
+                        await drop_connections(client)
             elif fault is not None and not silent:
                 self._link.failed(fault)
             silent = fault is not None

@@ -171,7 +171,7 @@ class Settings(BaseSettings):
     output_lines: int = _setting(
         "MUSTERD_OUTPUT_LINES", 100, f"a whole number from 0 to {MOST_LINES}", ge=0, le=MOST_LINES
     )
-    max_messages: int = _count("MUSTERD_MAX_MESSAGES", 100, 10_000)
+    max_messages: int = _count("MUSTERD_MAX_MESSAGES", 100, 1000)
     max_kinds: int = _count("MUSTERD_MAX_KINDS", 1000, MOST_KINDS)
     max_context: int = _size("MUSTERD_MAX_CONTEXT", jsons.MAX_BYTES)
     max_metadata: int = _size("MUSTERD_MAX_METADATA", jsons.MAX_BYTES)

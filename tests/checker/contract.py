@@ -29,7 +29,7 @@ def _fields(must: str, may: str, more: frozenset[str]) -> Fields:
 
 
 MORE_TASK_FIELDS = frozenset({"killedBy", "checkpoint"})
-MORE_AGENT_FIELDS = frozenset({"killedBy", "progress", "note", "taken"})
+MORE_AGENT_FIELDS = frozenset({"killedBy", "progress", "note", "taken", "mail"})
 MORE_NODE_FIELDS = frozenset({"process", "claim", "claimed", "pausedKinds"})
 MORE_EVENT_FIELDS = frozenset({"progress", "note"})
 

@@ -47,7 +47,7 @@ BAD: dict[str, list[str]] = {
     "retention": ["0", *SECONDS],
     "retention_count": [*NUMBERS[1:], "1000000001"],
     "output_lines": ["-1", "10001", *NUMBERS[3:]],
-    "max_messages": [*NUMBERS[1:], "10001"],
+    "max_messages": [*NUMBERS[1:], "1001"],
     "max_kinds": [*NUMBERS[1:], "1901"],
     **{name: ["255", "1048577", *NUMBERS[1:]] for name in SIZES},
     "log_level": [*CHOICES, "INFO ", "critical"],

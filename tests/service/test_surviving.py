@@ -171,8 +171,8 @@ async def test_restart_of_the_server_leaves_agents_running(open_own: OpenOwn) ->
         await scene.quiet()
 
 
-async def test_restart_that_nobody_noticed_makes_nobody_dead(open_own: OpenOwn) -> None:
-    """In the gap between two calls the server comes back with an old state.
+async def test_restart_between_two_calls_makes_nobody_dead(open_own: OpenOwn) -> None:
+    """In that gap the server comes back with an old state.
 
     The neighbour's record and leases have run out in it; it has not had the time to renew them.
     """
@@ -192,7 +192,6 @@ async def test_restart_that_nobody_noticed_makes_nobody_dead(open_own: OpenOwn) 
         neighbour.cont()
         await _beats(scene, neighbour, 2)
         assert (await scene.agent(agent_id)).status == "running"
-        assert "valkey lost" not in daemon.log_text()
         await scene.client.kill(agent_id, wait=True)
         await scene.quiet()
 

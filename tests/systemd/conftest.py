@@ -15,6 +15,7 @@ from tests.systemd.sandbox import Sandbox, require_sandbox
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first of these tests waits for the installation, and all of them for a machine."""
     for item in items:

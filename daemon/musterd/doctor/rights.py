@@ -53,7 +53,7 @@ def uses(keys: Keys, node: str, probe: str) -> Iterator[Use]:
     yield Use(keys.owned(node), "TYPE SADD SREM SCARD SMEMBERS SRANDMEMBER EXISTS")
     yield Use(keys.epochs(node), "TYPE ZADD ZRANGE ZREMRANGEBYRANK PEXPIRE")
     yield Use(keys.output(probe), "TYPE XADD XREVRANGE XRANGE XREAD PEXPIRE DEL")
-    yield Use(keys.messages(probe), "TYPE XADD XRANGE DEL")
+    yield Use(keys.messages(probe), "TYPE XADD XLEN XRANGE XTRIM DEL")
     yield Use(keys.queue(probe), _INDEX)
     yield from (Use(keys.tasks(status), _LISTED) for status in TaskState)
     yield from (Use(keys.agents(status), _LISTED) for status in AgentState)

@@ -1,4 +1,4 @@
--- Messages for a live agent. Some that it has taken stay for a while, so that one sent again is known.
+-- Messages for a live agent: those that it has not taken yet.
 
 -- Of its kind, how many may wait for one agent; nil if it takes none.
 local function mailbox_size(kind)
@@ -12,17 +12,22 @@ local function field(entry, name)
   return ''   -- somebody wrote it by hand
 end
 
-local function is_known(key, message_id)
-  for _, entry in ipairs(redis.call('XRANGE', key, '-', '+')) do
-    if field(entry, 'id') == message_id then return true end
-  end
-  return false
+-- The ids of the last messages, by which one that is sent again is known: the bodies stay unread.
+local IDS_KEPT = 1000   -- characters
+
+local function is_known(ids, message_id)
+  return string.find(' ' .. ids .. ' ', ' ' .. message_id .. ' ', 1, true) ~= nil
 end
 
-local function waiting(id, most)
-  local taken = redis.call('HGET', AGENT .. id, 'taken')
-  local after = taken and string.find(taken, '^%d+%-%d+$') and '(' .. taken or '-'
-  return #redis.call('XRANGE', MESSAGES .. id, after, '+', 'COUNT', most)
+local function remember(id, ids, message_id)
+  ids = ids .. ' ' .. message_id
+  if #ids > IDS_KEPT then ids = string.match(string.sub(ids, -IDS_KEPT), '%s(.*)$') or message_id end
+  redis.call('HSET', AGENT .. id, 'mail', ids)
+end
+
+local function after(place)
+  local ms, number = string.match(place, '^(%d+)%-(%d+)$')
+  return ms and ms .. '-' .. string.format('%d', tonumber(number) + 1)
 end
 
 -- send: a message for an agent, kept until it has taken it or has ended.
@@ -36,9 +41,11 @@ function STEPS.send(id, message_id, message)
   if not most then return {'deaf', agent.kind} end
   expect(key, 'stream')
   expect_voice(MAIL_BELL .. agent.node)
-  if not is_known(key, message_id) then
-    if waiting(id, most) >= most then return {'full', string.format('%d', most)} end
-    redis.call('XADD', key, 'MAXLEN', 2 * most, '*', 'id', message_id, 'message', message)
+  local ids = redis.call('HGET', AGENT .. id, 'mail') or ''
+  if not is_known(ids, message_id) then
+    if redis.call('XLEN', key) >= most then return {'full', string.format('%d', most)} end
+    redis.call('XADD', key, '*', 'id', message_id, 'message', message)
+    remember(id, ids, message_id)
   end
   redis.call('PUBLISH', MAIL_BELL .. agent.node, id)
   return {'ok'}
@@ -50,13 +57,13 @@ end
 function STEPS.receive(id, token, taken, most)
   local agent = read_owned(id, token)
   expect(MESSAGES .. id, 'stream')
-  local after = '-'
-  if taken ~= '' then
-    after = '(' .. taken
-    if not ended(AGENT_STEPS, agent.status) then redis.call('HSET', AGENT .. id, 'taken', taken) end
+  local first = taken ~= '' and after(taken)
+  if first and not ended(AGENT_STEPS, agent.status) then
+    redis.call('HSET', AGENT .. id, 'taken', taken)
+    redis.call('XTRIM', MESSAGES .. id, 'MINID', first)
   end
   local found = {}
-  for _, entry in ipairs(redis.call('XRANGE', MESSAGES .. id, after, '+', 'COUNT', most)) do
+  for _, entry in ipairs(redis.call('XRANGE', MESSAGES .. id, first or '-', '+', 'COUNT', most)) do
     found[#found + 1] = entry[1]
     found[#found + 1] = field(entry, 'message')
   end
