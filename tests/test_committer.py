@@ -11,7 +11,8 @@ from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from musterd import scripts, valkey
-from musterd.committer import BATCH_CHARACTERS, BATCH_STEPS, LANES, Call, Committer
+from musterd.batches import CHARACTERS, STEPS
+from musterd.committer import LANES, Call, Committer
 from musterd.errors import NotOwnerError
 from musterd.link import Link
 from musterd.moves import Claim, Ending, Offer
@@ -96,7 +97,7 @@ async def test_many_steps_share_few_calls(committer: Committer, world: World) ->
     async with anyio.create_task_group() as actors:
         for number in range(1000):
             actors.start_soon(committer.commit, submission(f"t{number}"))
-    assert await calls(world.redis) - before <= 1000 / BATCH_STEPS + LANES
+    assert await calls(world.redis) - before <= 1000 / STEPS + LANES
     assert await world.redis.zcard(world.keys.tasks("pending")) == 1000
 
 
@@ -361,7 +362,7 @@ async def test_restoring_takes_calls_of_a_bounded_size(world: World) -> None:
         sizes.append(sum(len(part) for step in steps for part in step if isinstance(part, str)))
         return await scripts.call(world.redis, world.caller, steps)
 
-    context = "x" * (BATCH_CHARACTERS // 2)
+    context = "x" * (CHARACTERS // 2)
     link = Link("the server")
     async with running(call, link) as committer:
         committer.living = lambda: [
@@ -372,4 +373,4 @@ async def test_restoring_takes_calls_of_a_bounded_size(world: World) -> None:
         link.seen("another")
         assert await committer.commit(submission("last")) == ["ok", 1]
     assert len(await world.queue()) == 9
-    assert max(sizes) < 2 * BATCH_CHARACTERS
+    assert max(sizes) < 2 * CHARACTERS

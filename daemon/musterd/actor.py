@@ -32,6 +32,9 @@ from musterd.store import Store
 OVERDUE: Final = 1.0
 """Seconds after its grace in which a stopped agent may still be about to end."""
 
+STARTS: Final = 3
+"""How often the word to start is asked for, at most."""
+
 REPAIR_TRIES: Final = 60
 REPAIR_PAUSE: Final = 1.0
 """How often, and how many seconds apart, an ending that met a broken key is written again."""
@@ -206,12 +209,16 @@ class Actor:
         await self._finish(ending, began)
 
     async def _start(self) -> bool:
-        """Ask for the word to start; one that was long under way may be of a lease that is over."""
-        while True:
+        """Ask for the word to start; one that was long under way may be of a lease that is over.
+
+        A server that is slow with every answer still holds what it said last.
+        """
+        for _ in range(STARTS):
             asked = boottime()
             ready = await self._store.start(self.claim.agent_id, self.claim.token)
             if boottime() - asked < self._settings.heartbeat_interval:
-                return ready
+                break
+        return ready
 
     async def _work(self) -> Ending:
         """Run what the kind says; the ending is decided by how it ended and what it was told."""

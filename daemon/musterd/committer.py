@@ -12,13 +12,14 @@ what the server holds first, and one that was applied before answers ok and chan
 import time
 from asyncio import Future, get_running_loop  # a third of the cost of an anyio.Event and a slot
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Final, TypeAlias
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup
 
+from musterd.batches import Load, batches
 from musterd.link import HOLD, Link
 from musterd.pulse import Pulse
 from musterd.recent import Recent
@@ -33,11 +34,6 @@ Item: TypeAlias = tuple[Step, "Future[Reply]"]
 
 LANES: Final = 3
 """Calls under way at once, so that Python and Valkey work at the same time."""
-
-BATCH_STEPS: Final = 128
-BATCH_ARGUMENTS: Final = 4096
-BATCH_CHARACTERS: Final = 1024 * 1024
-"""What one call may hold: it keeps the server from everybody else for a few milliseconds."""
 
 PUT_OFF: Final = 0.25
 """Seconds until a step that the server cannot take at the moment is sent again."""
@@ -111,7 +107,7 @@ class Committer:
 
     def _take(self) -> list[Item]:
         batch: list[Item] = []
-        load = _Load()
+        load = Load()
         while self._waiting and not load.is_full():
             batch.append(self._waiting.popleft())
             load.add(batch[-1][0])
@@ -170,7 +166,7 @@ class Committer:
             while self._link.changed:
                 with self._link.restoring():
                     steps = [*self._recent.steps(), *self.living()]
-                    for batch in _batches(steps):
+                    for batch in batches(steps):
                         await self._say_again(batch)
                     self._recent.said_again()
                     # Others claim what looks free to them: they must have met it by then, too.
@@ -183,36 +179,3 @@ class Committer:
         answers = get_running_loop().create_future
         late = [step for step, reply in zip(steps, replies, strict=True) if reply[0] == "later"]
         self._waiting.extend((step, answers()) for step in late)
-
-
-class _Load:
-    """What one call holds."""
-
-    def __init__(self) -> None:
-        self._steps = self._arguments = self._characters = 0
-
-    def add(self, step: Step) -> None:
-        """One more."""
-        self._steps += 1
-        self._arguments += len(step)
-        self._characters += sum(len(part) for part in step if isinstance(part, str))
-
-    def is_full(self) -> bool:
-        """Whether it may hold no more."""
-        return (
-            self._steps >= BATCH_STEPS
-            or self._arguments >= BATCH_ARGUMENTS
-            or self._characters >= BATCH_CHARACTERS
-        )
-
-
-def _batches(steps: Iterable[Step]) -> Iterator[list[Step]]:
-    batch, load = list[Step](), _Load()
-    for step in steps:
-        batch.append(step)
-        load.add(step)
-        if load.is_full():
-            yield batch
-            batch, load = [], _Load()
-    if batch:
-        yield batch

@@ -6,6 +6,7 @@ from typing import Final
 from redis.asyncio import Redis
 
 from musterd import scripts, valkey
+from musterd.batches import batches
 from musterd.errors import UnreachableError
 from musterd.scripts import Caller, Reply, Step
 
@@ -33,14 +34,14 @@ class Direct:
         return (await self._call([step]))[0]
 
     async def commit_all(self, steps: Sequence[Step]) -> list[Reply]:
-        """Send many, in calls of BATCH; the answers come in their order.
+        """Send many, in calls of BATCH at most; the answers come in their order.
 
         Raises:
             UnreachableError, RefusedError: some were not answered, or not taken.
         """
         replies: list[Reply] = []
-        for first in range(0, len(steps), BATCH):
-            replies += await self._call(steps[first : first + BATCH])
+        for batch in batches(steps, BATCH):
+            replies += await self._call(batch)
         return replies
 
     async def _call(self, steps: Sequence[Step]) -> list[Reply]:

@@ -248,6 +248,9 @@ class Supervisor:
             self._claims += 1
             leased_until = boottime() + self._settings.heartbeat_ttl
             claimed = await self._store.claim(self._claims, ids.new_token(), room, offers)
+            if boottime() >= leased_until:  # it came late: how long the leases last is unknown
+                leased_until = boottime() + self._settings.heartbeat_ttl
+                await self._store.renew(claim.agent_id for claim in claimed.claims)
         except NotOwnerError:  # our record has expired; the next heartbeat sets it again
             return SLOW_LOOK
         except MusterdError as error:
