@@ -32,6 +32,9 @@ SLOW_LOOK: Final = 1.0
 LOOK: Final = 0.05
 """Seconds between two looks at an agent that must end before another of its id may start."""
 
+TELLING: Final = 5.0
+"""Seconds for which the end of an agent waits until its kind's pause is told."""
+
 MOST: Final = 128
 """Tasks taken by one claim: it keeps the server from everybody else for two or three ms."""
 
@@ -320,7 +323,8 @@ class Supervisor:
             seconds=kind.failure_pause,
         )
         try:
-            await self._store.tell_paused(claim.agent_id, claim.token, kind.failure_pause)
+            with anyio.move_on_after(TELLING):
+                await self._store.tell_paused(claim.agent_id, claim.token, kind.failure_pause)
         except MusterdError as error:  # it is paused all the same
             log.warning(
                 "pause not told", kind=kind.name, error=str(error), **_named(claim.agent_id)
