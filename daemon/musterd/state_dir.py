@@ -43,6 +43,25 @@ def held(state_dir: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def holder(state_dir: Path) -> int | None:
+    """The live process that has the folder, or None.
+
+    The lock is not tried: that would keep out a daemon that takes it at this moment.
+    """
+    path = state_dir / "lock"
+    pid = read(path).strip()
+    with suppress(OSError):
+        opened = list(Path("/proc", pid, "fd").iterdir()) if pid.isdecimal() else []
+        return int(pid) if any(_is_same(one, path) for one in opened) else None
+    return None
+
+
+def _is_same(descriptor: Path, path: Path) -> bool:
+    with suppress(OSError):  # closed since it was listed
+        return descriptor.samefile(path)
+    return False
+
+
 def lock(path: Path) -> int | None:
     """A descriptor that holds the file's lock, or None if another holds it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
