@@ -104,15 +104,19 @@ def socket_of(folder: Path) -> Path:
 def choose_socket(folder: Path) -> Path:
     """Where the next server listens: in the folder, or, if that is too long, where a link leads.
 
+    Where the last one did, if that still is there: its clients know no other place.
+
     Raises:
         StateDirError: there is no place that is short enough and ours alone.
     """
+    last = socket_of(folder)
     remove_socket(folder)
     path = folder / "socket"
     if _fits(path):
         return path
     name = f"musterd-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
-    for base in (runtime_dir(), Path(tempfile.gettempdir())):
+    before = None if last == path else last.parent.parent
+    for base in (before, runtime_dir(), Path(tempfile.gettempdir())):
         if base is not None and base.is_dir() and _fits(base / name / "socket"):
             make_private(base / name)
             path.symlink_to(base / name / "socket")
