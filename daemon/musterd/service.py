@@ -274,6 +274,9 @@ class Daemon:
         self._supervisor.abandon()
         await anyio.sleep(AT_ONCE)
         log.error("left with agents that do not stop", agents=sorted(self._supervisor.actors))
+        if self._embedded is not None:
+            with anyio.CancelScope(shield=True):  # there is no way back from here
+                await self._embedded.end()
         logs.flush()
         os._exit(1)
 

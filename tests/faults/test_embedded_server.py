@@ -1,4 +1,4 @@
-"""The embedded server dies under its daemon."""
+"""The embedded server dies under its daemon, and a daemon that is forced out takes it along."""
 
 import os
 import signal
@@ -16,6 +16,10 @@ from tests.service.scene import KINDS, Scene, open_scene
 from tests.support.daemon import Daemon
 from tests.support.fixtures import StartDaemon
 from tests.support.server import Server
+from tests.support.wait import wait_until
+
+LEFT = 1.0 + 5.0 + 1.0
+"""Seconds after the second signal in which a daemon is gone, whatever its agents do."""
 
 
 class Private(Server):
@@ -91,4 +95,21 @@ async def test_embedded_server_dies(
         await scene.quiet()
     daemon.sigterm()
     assert await daemon.wait_exit() == 0
+    assert not private.is_running
+
+
+async def test_forced_end_takes_the_embedded_server_along(
+    private: Private, prefix: str, tmp_path: Path, start_daemon: StartDaemon
+) -> None:
+    """A daemon that leaves with an agent that does not stop ends its server first."""
+    kinds = "tests.agents.misbehaving"
+    async with opened(private, prefix, tmp_path, start_daemon, kinds) as (scene, daemon):
+        await scene.start("swallows", str(tmp_path))
+        assert private.is_running
+    daemon.sigterm()
+    await wait_until(lambda: "draining" in daemon.log_text())
+    daemon.sigterm()
+    assert await daemon.wait_exit(LEFT + 5) == 1
+    assert "left with agents that do not stop" in daemon.log_text()
+    assert "private valkey ended" not in daemon.log_text()
     assert not private.is_running
