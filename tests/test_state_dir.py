@@ -23,6 +23,17 @@ def test_held_names_the_holder(tmp_path: Path) -> None:
         assert state_dir.read(folder / "lock") == f"{os.getpid()}\n"
 
 
+def test_holder(tmp_path: Path) -> None:
+    """Who has the folder; not who had it, nor a process that has got the same number since."""
+    assert state_dir.holder(tmp_path) is None
+    with state_dir.held(tmp_path):
+        assert state_dir.holder(tmp_path) == os.getpid()
+    assert state_dir.read(tmp_path / "lock") == f"{os.getpid()}\n"
+    assert state_dir.holder(tmp_path) is None
+    (tmp_path / "lock").write_text("../self\n")
+    assert state_dir.holder(tmp_path) is None
+
+
 def test_what_happens_inside_is_not_the_folders_fault(tmp_path: Path) -> None:
     """An error of the body goes through as it is."""
     with pytest.raises(FileNotFoundError), state_dir.held(tmp_path):

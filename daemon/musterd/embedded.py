@@ -1,8 +1,9 @@
 """A private Valkey server in the state folder. Nothing else starts a server.
 
-The server outlives a daemon that is killed, and the next daemon on the folder takes it over. Two
-locks hold this together: `lock` is the daemon's; `valkey/lock` is inherited by the server, which so
-holds it for as long as it lives. Without the second nobody starts a server on these files.
+A server that ends under a live daemon is started again, at the same place. One that outlives a
+daemon that is killed is taken over by the next daemon on the folder. Two locks hold this together:
+`lock` is the daemon's; `valkey/lock` is inherited by the server, which so holds it for as long as
+it lives. Without the second nobody starts a server on these files.
 """
 
 import os
@@ -23,10 +24,17 @@ from anyio.abc import SocketAttribute, SocketStream
 
 from musterd import late_log
 from musterd import state_dir as files
-from musterd.errors import SettingError, StateDirError
+from musterd.errors import MusterdError, SettingError, StateDirError
 
 _PATIENCE = 30.0
 """How long a server may be silent while it starts, s. One that says LOADING is not silent."""
+
+_FIRST_PAUSE = 0.1
+_LONGEST_PAUSE = 5.0
+"""Seconds before a server is started again that has ended soon after the last start."""
+
+_STEADY = 10.0
+"""Seconds after which one that ends is started again at once."""
 
 _STOP_TIMEOUT = 10.0
 _ANSWER_TIMEOUT = 2.0
@@ -52,19 +60,33 @@ class EmbeddedValkey(anyio.AsyncContextManagerMixin):
 
     def __init__(self, state_dir: Path) -> None:
         self._state_dir = state_dir.absolute()
+        self._server = _Server(self._state_dir / "valkey")
+        self._keeping = anyio.CancelScope()
+        self._in_hand = anyio.Lock()
         self.url = ""
         """Where it is, as redis-py's `from_url` takes it. Empty before entering."""
 
     @asynccontextmanager
     async def __asynccontextmanager__(self) -> AsyncGenerator[Self]:
         with files.held(self._state_dir):
-            server = _Server(self._state_dir / "valkey")
             try:
-                self.url = _url(await server.obtain())
+                self.url = _url(await self._server.obtain())
                 yield self
             finally:
                 with anyio.CancelScope(shield=True):
-                    await server.release()
+                    await self.end()
+
+    async def keep(self) -> None:
+        """Start the server again, at the same URL, whenever it has ended; until `end`."""
+        with self._keeping:
+            async with self._in_hand:
+                await self._server.keep()
+
+    async def end(self) -> None:
+        """End the server for good; leaving does it too. It takes 20 s at most."""
+        self._keeping.cancel()
+        async with self._in_hand:  # by now nobody else waits for the process, or starts one
+            await self._server.release()
 
 
 class _Server:
@@ -123,6 +145,7 @@ class _Server:
             StateDirError: tells what it logged last, or which process to end.
         """
         if self._child is not None and (code := self._child.poll()) is not None:
+            self._child = None
             last = " | ".join(files.read(self._folder / "log").splitlines()[-3:])
             problem = f"its Valkey server ended with code {code}: {last}"
             raise StateDirError(str(self._folder), f"{problem}; mend it or move it away")
@@ -142,6 +165,39 @@ class _Server:
                 os.close(lock)
             self._keep(os.pidfd_open(self._child.pid))
 
+    async def keep(self) -> None:
+        """Start the server again whenever it has ended: at once, or later if that does not last."""
+        pause = 0.0
+        while self._pidfd is not None:
+            since = anyio.current_time()
+            await anyio.wait_readable(self._pidfd)
+            if anyio.current_time() - since > _STEADY:
+                pause = 0.0
+            pause = await self._start_again(pause)
+
+    async def _start_again(self, pause: float) -> float:
+        """Try after `pause` seconds, and so on until it answers; the pause before the next try."""
+        how = self._take_note()
+        told = False
+        while True:
+            await anyio.sleep(pause)
+            pause = min(max(2 * pause, _FIRST_PAUSE), _LONGEST_PAUSE)
+            try:
+                await self.obtain()
+            except MusterdError as error:
+                if not told:
+                    _say_not_started(self._folder, error)
+                told = True
+            else:
+                _say_started_again(self._folder, how)
+                return pause
+
+    def _take_note(self) -> dict[str, object]:
+        """How the server has ended, as fields; of one that another daemon started nobody knows."""
+        child, self._child = self._child, None
+        code = None if child is None else child.poll()
+        return {"signal": signal.Signals(-code).name} if code and code < 0 else {"code": code}
+
     async def release(self) -> None:
         """End the server, all data written; by force if it does not end in time."""
         if self._pidfd is None:
@@ -152,6 +208,7 @@ class _Server:
                 await _end(self._pidfd, signal.SIGKILL)
         finally:
             os.close(self._pidfd)
+            self._pidfd = None
             if self._child is not None:
                 self._child.poll()
             files.remove_socket(self._folder)
@@ -226,6 +283,16 @@ def _url(path: Path) -> str:
 
 def _say_ready(folder: Path, *, adopted: bool) -> None:
     late_log.logger().info("private valkey ready", folder=str(folder), adopted=adopted)
+
+
+def _say_started_again(folder: Path, how: dict[str, object]) -> None:
+    late_log.logger().warning("private valkey ended, started again", folder=str(folder), **how)
+
+
+def _say_not_started(folder: Path, error: MusterdError) -> None:
+    late_log.logger().error(
+        "private valkey cannot be started", folder=str(folder), error=str(error)
+    )
 
 
 def _say_killed(folder: Path) -> None:

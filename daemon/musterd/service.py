@@ -94,6 +94,7 @@ async def _live(settings: Settings, stopping: Stopping, configuration: Configura
     configuration.load(scratch.folder(settings.state_dir, epoch))
     async with AsyncExitStack() as stack:
         stack.push_async_callback(scratch.clear, settings.state_dir, [epoch])
+        server = None
         if settings.embedded:
             server = EmbeddedValkey(settings.state_dir)
             if not await stopping.unless_asked(partial(stack.enter_async_context, server)):
@@ -102,7 +103,7 @@ async def _live(settings: Settings, stopping: Stopping, configuration: Configura
         else:
             url, where = valkey.locate(settings)
         connections = await stack.enter_async_context(opened(url, where))
-        await Daemon(settings, epoch, configuration, stopping, connections).run()
+        await Daemon(settings, epoch, configuration, stopping, connections, server).run()
 
 
 class Daemon:
@@ -114,6 +115,7 @@ class Daemon:
         configuration: what it offers.
         stopping: the word to stop.
         connections: to the server.
+        embedded: the server itself, if it is our own.
     """
 
     def __init__(
@@ -123,12 +125,14 @@ class Daemon:
         configuration: Configuration,
         stopping: Stopping,
         connections: Connections,
+        embedded: EmbeddedValkey | None = None,
     ) -> None:
         keys = Keys(settings.prefix)
         self._settings = settings
         self._epoch = epoch
         self._configuration = configuration
         self._stopping = stopping
+        self._embedded = embedded
         self._orphans = Orphans()
         link, reader = connections.link, connections.reader
         self._link = link
@@ -183,6 +187,8 @@ class Daemon:
         async with anyio.create_task_group() as beside:
             beside.start_soon(self._obey)
             beside.start_soon(self._probe.run)
+            if self._embedded is not None:
+                beside.start_soon(self._embedded.keep)
             await self._live()
             beside.cancel_scope.cancel()
         if self._supervisor.unwritten:
@@ -268,6 +274,9 @@ class Daemon:
         self._supervisor.abandon()
         await anyio.sleep(AT_ONCE)
         log.error("left with agents that do not stop", agents=sorted(self._supervisor.actors))
+        if self._embedded is not None:
+            with anyio.CancelScope(shield=True):  # there is no way back from here
+                await self._embedded.end()
         logs.flush()
         os._exit(1)
 

@@ -43,6 +43,25 @@ def held(state_dir: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
+def holder(state_dir: Path) -> int | None:
+    """The live process that has the folder, or None.
+
+    The lock is not tried: that would keep out a daemon that takes it at this moment.
+    """
+    path = state_dir / "lock"
+    pid = read(path).strip()
+    with suppress(OSError):
+        opened = list(Path("/proc", pid, "fd").iterdir()) if pid.isdecimal() else []
+        return int(pid) if any(_is_same(one, path) for one in opened) else None
+    return None
+
+
+def _is_same(descriptor: Path, path: Path) -> bool:
+    with suppress(OSError):  # closed since it was listed
+        return descriptor.samefile(path)
+    return False
+
+
 def lock(path: Path) -> int | None:
     """A descriptor that holds the file's lock, or None if another holds it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -85,15 +104,19 @@ def socket_of(folder: Path) -> Path:
 def choose_socket(folder: Path) -> Path:
     """Where the next server listens: in the folder, or, if that is too long, where a link leads.
 
+    Where the last one did, if that still is there: its clients know no other place.
+
     Raises:
         StateDirError: there is no place that is short enough and ours alone.
     """
+    last = socket_of(folder)
     remove_socket(folder)
     path = folder / "socket"
     if _fits(path):
         return path
     name = f"musterd-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
-    for base in (runtime_dir(), Path(tempfile.gettempdir())):
+    before = None if last == path else last.parent.parent
+    for base in (before, runtime_dir(), Path(tempfile.gettempdir())):
         if base is not None and base.is_dir() and _fits(base / name / "socket"):
             make_private(base / name)
             path.symlink_to(base / name / "socket")

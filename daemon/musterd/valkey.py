@@ -22,7 +22,7 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from musterd import embedded
+from musterd import embedded, state_dir
 from musterd.errors import MusterdError, RefusedError, UnreachableError
 from musterd.settings import Settings
 
@@ -104,7 +104,8 @@ async def drop_connections(redis: Redis) -> None:
 def locate(settings: Settings) -> tuple[str, str]:
     """The server's URL, which may hold a password, and its name for people.
 
-    Where the settings name no server, a running embedded one of the same state folder is found.
+    Where the settings name no server, the embedded one of the same state folder is meant, if a
+    live daemon has that folder.
 
     Raises:
         UnreachableError: the embedded server is wanted and does not run.
@@ -114,6 +115,12 @@ def locate(settings: Settings) -> tuple[str, str]:
     found = embedded.find(settings.state_dir)
     if found is not None:
         return found, f"the embedded server in {settings.state_dir}"
+    if (pid := state_dir.holder(settings.state_dir)) is not None:
+        raise UnreachableError(
+            str(settings.state_dir),
+            "the embedded server in that folder is down",
+            f"daemon pid {pid} is starting it again; try again in a moment, or see its log",
+        )
     if settings.embedded:
         raise UnreachableError(
             str(settings.state_dir),
