@@ -102,7 +102,7 @@ async def test_value_is_the_result(parts: Parts, value: Json) -> None:
         (ExceptionGroup("both", [ValueError("a"), OSError("b")]), "ValueError: a; OSError: b"),
         (ExceptionGroup("", [ExceptionGroup("", [AgentFailed("deep")])]), "deep"),
         (SystemExit(3), "raised SystemExit: 3"),
-        (KeyboardInterrupt(), "raised KeyboardInterrupt: "),
+        (KeyboardInterrupt(), "raised KeyboardInterrupt"),
         (BaseExceptionGroup("", [SystemExit(3), ValueError("a")]), "SystemExit: 3; ValueError: a"),
         (PanicError("index out of range"), "PanicError: index out of range"),
         (ValueError("half a pair \ud800"), "ValueError: half a pair ?"),

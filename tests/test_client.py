@@ -165,6 +165,21 @@ async def test_nothing_there(client: Client) -> None:
             await client.wait_for(record_id)
 
 
+async def test_status_that_there_is_not(client: Client) -> None:
+    """Is refused, and those that there are are named; of agents they are others."""
+    with pytest.raises(MalformedError, match="'bogus' is not accepted: pending, assigned, exec"):
+        await client.tasks("bogus")
+    with pytest.raises(MalformedError, match="'executing' is not accepted: spawning, running, co"):
+        await client.agents("executing")
+
+
+async def test_message_to_a_task(client: Client) -> None:
+    """Is refused: a message is for an agent."""
+    task_id = await client.submit(KIND)
+    with pytest.raises(MalformedError, match="an agent's id is wanted"):
+        await client.send(task_id, "hello")
+
+
 async def test_kill(client: Client, world: World) -> None:
     """A waiting task, a live agent by either id, and what has ended by another's hand."""
     await client.submit(KIND, task_id="waiting")

@@ -148,6 +148,32 @@ def test_what_cannot_be_found_is_told(
 
 
 @pytest.mark.parametrize(
+    ("source", "line"),
+    [
+        ("\n1 / 0", 3),
+        ("import no_such_module", 2),
+        ("def check():\n    raise ValueError('no')\n\ncheck()", 3),
+        ("\n@agent('a', timeout=0)\ndef a(ctx): ...", 3),
+        ("@agent\ndef a(ctx): ...", 2),
+    ],
+)
+def test_a_module_that_raises_is_told_with_its_place(
+    write_module: WriteModule, tmp_path: Path, source: str, line: int
+) -> None:
+    """File and line of what raised; not those of the import, and not ours."""
+    module = write_module(source)
+    with pytest.raises(KindError) as caught:
+        find(module)
+    assert str(caught.value).endswith(f", at {tmp_path / module}.py:{line}")
+
+
+def test_a_mark_without_a_name_is_told(write_module: WriteModule) -> None:
+    """A bare `@agent`: the error says what to write."""
+    with pytest.raises(KindError, match=r'it has no name; write @musterd\.agent\("check"\)'):
+        find(write_module("@agent\ndef check(ctx): ..."))
+
+
+@pytest.mark.parametrize(
     ("source", "hint"),
     [
         ("my/agents.py", "give its import path, my.agents"),

@@ -193,6 +193,27 @@ except BlockingIOError:
     assert done.stdout == b"nothing\n"
 
 
+@pytest.mark.parametrize("log_format", ["json", "console"])
+def test_kept_exception_is_text(capfd: pytest.CaptureFixture[str], log_format: str) -> None:
+    """An agent's `ctx.log.exception` is kept with its traceback; the log has it as before."""
+    logs.configure("info", log_format)
+    kept: list[tuple[str, str]] = []
+    token = logs.KEEP.set(lambda stream, line: kept.append((stream, line)))
+    try:
+        Path("/no/such/disk").stat()
+    except OSError:
+        structlog.get_logger().exception("failed", page=3)
+    finally:
+        logs.KEEP.reset(token)
+    (_, first), (_, second), *_, (_, last) = kept
+    assert first == "error: failed page=3"
+    assert second == "Traceback (most recent call last):"
+    assert last.startswith("FileNotFoundError: ")
+    assert {stream for stream, _ in kept} == {"log"}
+    logs.flush()
+    assert "FileNotFoundError" in capfd.readouterr().err
+
+
 def test_half_a_surrogate(capfd: pytest.CaptureFixture[str]) -> None:
     """A file name that is not UTF-8 can be logged in both formats."""
     for log_format in ("json", "console"):

@@ -19,7 +19,13 @@ from structlog.contextvars import bound_contextvars
 from musterd import jsons
 from musterd.clocks import boottime
 from musterd.desk import Desk
-from musterd.errors import BrokenRecordError, MusterdError, NotOwnerError, TooLargeError
+from musterd.errors import (
+    BrokenRecordError,
+    MusterdError,
+    NotOwnerError,
+    TooLargeError,
+    shorten,
+)
 from musterd.failures import describe
 from musterd.jsons import Json
 from musterd.kinds import Kind
@@ -91,6 +97,7 @@ class Actor:
         "_scope",
         "_settings",
         "_store",
+        "_why",
         "claim",
         "context",
         "ending",
@@ -136,6 +143,7 @@ class Actor:
         self.unwritten = False
         self._asked: float | None = None
         self._cause: Stop | None = None
+        self._why = ""
         self._scope: anyio.CancelScope | None = None
         self._final: anyio.CancelScope | None = None
 
@@ -156,12 +164,13 @@ class Actor:
         self._asked = None
         return not self.ending
 
-    def stop(self, cause: Stop, grace: float | None = None) -> None:
+    def stop(self, cause: Stop, grace: float | None = None, why: str = "") -> None:
         """Ask the agent to stop; what came first is what it ends for, but a lost one stays lost.
 
         Args:
             cause: what for.
             grace: seconds before it is forced; while it stops already, only a shorter one counts.
+            why: the reason that somebody gave, for the log.
         """
         if grace is not None and (not self.stopping or grace < self.context.grace):
             self.context.grace = grace
@@ -169,6 +178,7 @@ class Actor:
             self._asked = time.monotonic()
         if self._cause is None or cause is Stop.LOST:
             self._cause = cause
+        self._why = self._why or why
         if self._scope is not None:
             self._scope.cancel()
 
@@ -282,6 +292,7 @@ class Actor:
             "agent ended",
             status=str(ended.agent),
             **({"reason": str(reason)} if reason else {}),
+            **({"why": shorten(self._why)} if self._why and reason == Reason.KILLED else {}),
             **({"error": ending.error} if ending.error else {}),
             **({"retry_in": round(ending.retry_delay, 3)} if ended.task == "pending" else {}),
             **_since(began),

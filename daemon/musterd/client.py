@@ -11,7 +11,7 @@ import anyio
 
 from musterd import eventlog, ids, remote, valkey
 from musterd.direct import Direct
-from musterd.errors import MusterdError, NotFoundError
+from musterd.errors import MalformedError, MusterdError, NotFoundError
 from musterd.jsons import Json
 from musterd.keys import Keys
 from musterd.moves import KillOrder, KillOutcome, KillTarget
@@ -22,7 +22,7 @@ from musterd.records import AgentRecord, Event, Line, NodeRecord, TaskRecord
 from musterd.scripts import Caller
 from musterd.search import Search
 from musterd.settings import Settings, load
-from musterd.states import AGENT_ENDED, TASK_ENDED
+from musterd.states import AGENT_ENDED, TASK_ENDED, AgentState, TaskState
 from musterd.store import Store
 from musterd.submission import Submission
 
@@ -128,7 +128,11 @@ class Client:
             limit: how many at most.
             kind: only those of this kind.
             node: only those whose last attempt was given to this daemon.
+
+        Raises:
+            MalformedError: no task has such a status.
         """
+        _check_status(status, TaskState)
         with self._explained():
             return await self._search.tasks(status, limit, kind=kind, node=node)
 
@@ -136,6 +140,7 @@ class Client:
         self, status: str, limit: int = 1000, *, kind: str = "", node: str = ""
     ) -> list[AgentRecord]:
         """The agents of one status, the last changed first; see `tasks`."""
+        _check_status(status, AgentState)
         with self._explained():
             return await self._search.agents(status, limit, kind=kind, node=node)
 
@@ -181,12 +186,14 @@ class Client:
         """Leave a message for a live agent; it is kept until the agent takes it or ends.
 
         Raises:
-            MalformedError: the message is no JSON value, or larger than 64 KiB.
+            MalformedError: the message is no JSON value, or larger than 64 KiB; or the id is not
+                an agent's, but a task's say.
             NotFoundError: there is no such agent.
             AlreadyTerminalError: it has ended.
             DeafError: its kind takes no messages.
             MailboxFullError: as many as its kind allows wait for it.
         """
+        ids.check_agent_id(agent_id)
         await self._notes.send(agent_id, secrets.token_hex(8), message)
 
     async def output(self, agent_id: str, after: str = FROM_FIRST) -> list[Line]:
@@ -287,3 +294,8 @@ class Client:
             yield
         except valkey.FAULTS as error:
             raise valkey.explain(error, self.server) from error
+
+
+def _check_status(status: str, states: Iterable[str]) -> None:
+    if status not in (known := list(states)):
+        raise MalformedError(f"status {ids.show(status)} is not accepted: {', '.join(known)}")

@@ -80,6 +80,8 @@ class Configuration:
         if len(kinds) > settings.max_kinds:
             accepted = f"at least {len(kinds)}: MUSTERD_AGENTS names so many kinds"
             raise SettingError("MUSTERD_MAX_KINDS", str(settings.max_kinds), accepted)
+        if not kinds:
+            log.warning("no kinds offered, nothing is claimed", setting="MUSTERD_AGENTS")
         for kind in kinds.values():
             if kind.unpublished is not None:
                 log.warning("schema not published", kind=kind.name, why=kind.unpublished)

@@ -147,7 +147,7 @@ class Control:
         """Read the kill requests again, and have the queues looked at."""
         try:
             async for agent_id, request in self._kill_requests():
-                self._supervisor.kill(agent_id, _grace(request))
+                self._supervisor.kill(agent_id, *_read_request(request))
         except ResponseError as error:  # the key is broken, the channel is not
             broken = BrokenRecordError("kills", f"{self._keys.kills} is not read, {error}")
             self._troubles.met("kill requests not read", "sweep", broken)
@@ -225,7 +225,7 @@ class Control:
         try:
             request: Any = await self._redis.hget(self._keys.kills, agent_id)
             if request is not None:
-                self._supervisor.kill(agent_id, _grace(request))
+                self._supervisor.kill(agent_id, *_read_request(request))
         except FAULTS as error:
             log.debug("kill request not read, the next sweep will", error=str(error))
         finally:
@@ -288,10 +288,21 @@ def _echo(request: object) -> dict[str, Json]:
     return {}
 
 
-def _grace(request: bytes) -> float | None:
-    """The grace that a kill asks for; a request that is nonsense is a request all the same."""
+def _read_request(request: bytes) -> tuple[float | None, str]:
+    """Grace and reason of a kill; a request that is nonsense is a request all the same."""
     try:
-        grace = float(jsons.loads(request)["grace"])
-    except (ValueError, TypeError, KeyError, OverflowError):
+        fields = jsons.loads(request)
+    except jsons.JsonError:
+        return None, ""
+    if not isinstance(fields, dict):
+        return None, ""
+    reason = fields.get("reason")
+    return _grace(fields.get("grace")), reason if isinstance(reason, str) else ""
+
+
+def _grace(value: Any) -> float | None:
+    try:
+        grace = float(value)
+    except (ValueError, TypeError, OverflowError):
         return None
     return grace if grace >= 0 else None

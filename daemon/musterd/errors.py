@@ -55,14 +55,21 @@ class MalformedError(MusterdError):
 
 
 class TooLargeError(MalformedError):
-    """A value is larger than the setting for it allows."""
+    """A value is larger than the setting for it allows.
 
-    def __init__(self, name: str, size: int, most: int) -> None:
+    Attributes:
+        name: of the value, and of its setting.
+        size: in bytes; None where it was not read to its end.
+        most: that are accepted.
+    """
+
+    def __init__(self, name: str, size: int | None, most: int) -> None:
         self.name = name
         self.size = size
         self.most = most
+        told = f"over {most}" if size is None else str(size)
         super().__init__(
-            f"{name}: {size} bytes of JSON, at most {most} are accepted "
+            f"{name}: {told} bytes of JSON, at most {most} are accepted "
             f"(MUSTERD_MAX_{name.upper()})"
         )
 

@@ -29,6 +29,7 @@ MOST_ATTEMPTS: Final = 10_000
 MOST_AT_ONCE: Final = 1_000_000
 
 _MARK: Final = "__musterd_agent__"
+_MACHINERY: Final = {__file__, importlib.__file__}
 
 
 class OptionError(ValueError):
@@ -126,6 +127,8 @@ def agent(  # noqa: PLR0913 - an argument an option, each by its name
         OptionError: an option's value is not accepted.
         TypeError: what is decorated cannot be an agent.
     """
+    if inspect.isfunction(name):
+        raise TypeError(f'{name!r}: it has no name; write @musterd.agent("{name.__name__}")')
     options = Options(
         name=name,
         timeout=timeout,
@@ -183,8 +186,19 @@ def _import(source: str, name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
     except (Exception, SystemExit) as error:
-        problem = f"cannot be imported: {type(error).__name__}: {error}"
+        problem = f"cannot be imported: {type(error).__name__}: {error}{_place(error)}"
         raise KindError(source, problem + _hint(source, name)) from error
+
+
+def _place(error: BaseException) -> str:
+    """Where a module raised: the innermost line that is neither the import's nor ours."""
+    place, step = "", error.__traceback__
+    while step is not None:
+        file = step.tb_frame.f_code.co_filename
+        if not (file.startswith("<") or file in _MACHINERY):
+            place = f", at {file}:{step.tb_lineno}"
+        step = step.tb_next
+    return "" if isinstance(error, SyntaxError) else place  # its message says where
 
 
 def _hint(source: str, name: str) -> str:

@@ -60,7 +60,8 @@ def check_agent_id(text: str) -> None:
     task_id, _, attempt = text.rpartition(".")
     if not (attempt.isascii() and attempt.isdigit() and len(attempt) <= _MOST_DIGITS):
         raise MalformedError(
-            f"agentId {show(text)} is not accepted: it is a taskId, a dot and a number"
+            f"agentId {show(text)} is not accepted: an agent's id is wanted, "
+            "which is its task's, a dot and the number of the attempt"
         )
     check_task_id(task_id)
 

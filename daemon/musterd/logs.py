@@ -103,11 +103,16 @@ def _for_people(*, colors: bool) -> list[Processor]:
     ]
 
 
-def _keep(_logger: Any, level: str, record: EventDict) -> EventDict:
+def _keep(logger: Any, level: str, record: EventDict) -> EventDict:
     keep = KEEP.get()
     if keep is not None:
-        fields = (f"{name}={value!r}" for name, value in record.items() if name != "event")
-        keep("log", " ".join((f"{level}: {record.get('event')}", *fields)))
+        # On a copy: people are shown their tracebacks in another form.
+        told = format_exc_info(logger, level, dict(record))
+        event, exception = told.pop("event", None), told.pop("exception", None)
+        fields = (f"{name}={value!r}" for name, value in told.items())
+        keep("log", " ".join((f"{level}: {event}", *fields)))
+        for line in str(exception or "").splitlines():
+            keep("log", line)
     return record
 
 

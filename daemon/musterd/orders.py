@@ -172,7 +172,7 @@ class Orders:
         target = KillTarget(what, command.agent_id or command.task_id or "")
         outcome = await self._store.kill(target, order)
         if outcome.outcome == "requested" and outcome.node == self._membership.node:
-            self._supervisor.kill(outcome.record_id, command.grace)
+            self._supervisor.kill(outcome.record_id, command.grace, order.reason)
         return {"outcome": outcome.outcome, "id": outcome.record_id}
 
     async def _send(self, command: Message) -> Result | None:

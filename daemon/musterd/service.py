@@ -264,8 +264,10 @@ class Daemon:
         """From the word to stop on: a drain, its deadline, and what comes after."""
         await self._stopping.asked.wait()
         notify("STOPPING=1", patience=INSIST)
-        log.info("draining", agents=self._supervisor.count())
-        with anyio.move_on_after(self._settings.drain_timeout):
+        longest = self._settings.drain_timeout
+        hint = {"hint": "a second signal stops them at once"} if self._stopping.interrupted else {}
+        log.info("draining", agents=self._supervisor.count(), seconds=longest, **hint)
+        with anyio.move_on_after(longest):
             await self._stopping.at_once.wait()
         grace = AT_ONCE if self._stopping.at_once.is_set() else self._settings.kill_grace
         log.warning("stopping agents", agents=self._supervisor.count(), grace=grace)

@@ -22,11 +22,13 @@ class Stopping:
     Attributes:
         asked: the daemon is to stop.
         at_once: its agents are to be stopped now, not waited for.
+        interrupted: the last signal was SIGINT, Ctrl-C at a terminal say.
     """
 
     def __init__(self) -> None:
         self.asked = anyio.Event()
         self.at_once = anyio.Event()
+        self.interrupted = False
 
     async def watch_signals(self, *, task_status: TaskStatus[None]) -> None:
         """The first one asks to stop, each further one to do so at once."""
@@ -35,6 +37,7 @@ class Stopping:
                 task_status.started()
                 async for number in received:
                     log.info("signal", name=number.name)
+                    self.interrupted = number == signal.SIGINT
                     (self.at_once if self.asked.is_set() else self.asked).set()
         finally:
             for number in SIGNALS:

@@ -14,7 +14,7 @@ from musterd import ids
 from musterd.actor import Actor, Stop
 from musterd.clocks import boottime
 from musterd.desks import Desks
-from musterd.errors import MusterdError, NotOwnerError
+from musterd.errors import MusterdError, NotOwnerError, shorten
 from musterd.intensity import Intensity
 from musterd.jsons import Json
 from musterd.kinds import Kind
@@ -155,15 +155,21 @@ class Supervisor:
         self.draining = True
         self.wake()
 
-    def kill(self, agent_id: str, grace: float | None = None, why: str | None = None) -> None:
-        """Stop an agent for which a kill is recorded; no agent of ours is no error."""
+    def kill(self, agent_id: str, grace: float | None = None, why: str = "") -> None:
+        """Stop an agent for which a kill is recorded; no agent of ours is no error.
+
+        Args:
+            agent_id: whose kill it is.
+            grace: seconds, as `Actor.stop` takes them.
+            why: the reason that was given, for the log.
+        """
         actor = self.actors.get(agent_id)
         if actor is None:
             return
         if not actor.stopping:
-            more = {"why": why} if why else {}
+            more = {"why": shorten(why)} if why else {}
             log.info("agent is asked to stop", **_ids(actor), reason="killed", **more)
-        actor.stop(Stop.KILL, grace)
+        actor.stop(Stop.KILL, grace, why)
 
     def ring(self, agent_id: str) -> None:
         """A message was sent to an agent; no agent of ours is no error."""

@@ -60,6 +60,21 @@ def test_how_far_it_is(cli: Cli, program: Program) -> None:
     assert "40 % cloned" in as_daemon(run)
 
 
+def test_how_far_it_was_is_no_cause(cli: Cli) -> None:
+    """Of an agent that has ended, the last that it told of its progress is not shown."""
+    assert cli("submit", "k", "--id", "t").code == 0
+
+    async def work(hand: Hand) -> None:
+        claim = await hand.run("k")
+        await hand.tell(claim, progress=Progress(0.4, "cloned"))
+        await hand.end(claim, Ending("completed"))
+
+    as_daemon(work)
+    outcome = cli("ps", "--all")
+    assert "t.1" in outcome.out
+    assert "cloned" not in outcome.out
+
+
 def test_ended_ones_with_the_cause(state: Cli) -> None:
     """`--status` shows one state; an error is on one line and carries no escape sequence."""
     outcome = state("ps", "--status", "failed")

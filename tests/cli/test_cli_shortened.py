@@ -84,9 +84,18 @@ def test_random_id_may_be_cut_anywhere(cli: Cli) -> None:
     assert cli("kill", "12345").out == f"{task_id}: dead, it had not started\n"
 
 
-@pytest.mark.parametrize("text", ["zeta", "a b", "*", "", "alph?", "zeta.1", "[a]lpha"])
+@pytest.mark.parametrize("text", ["zeta", "a b", "*", "alph?", "zeta.1", "[a]lpha"])
 def test_part_of_none(several: Cli, text: str) -> None:
     """Exit 3, as for an id that does not exist; what can be part of no id is not looked for."""
     for command in ("show", "kill"):
         outcome = several(command, text)
         assert (outcome.code, outcome.out) == (3, "")
+
+
+@pytest.mark.parametrize("arguments", [["show"], ["kill"], ["logs"], ["send", "1"]])
+def test_no_id(several: Cli, arguments: list[str]) -> None:
+    """An empty text is wrong usage, exit 2: a variable was not set, say."""
+    command, *more = arguments
+    outcome = several(command, "", *more)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith("musterd: ID is empty; give ")

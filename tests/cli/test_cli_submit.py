@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from musterd.errors import UnknownKindError
+from musterd.jsons import MAX_BYTES
 from musterd.records import TaskRecord
 from tests.cli.conftest import Cli, Program, as_client, as_daemon
 
@@ -75,6 +76,20 @@ def test_what_is_refused(cli: Cli, tmp_path: Path, arguments: list[str], says: s
     assert (outcome.code, outcome.out) == (2, "")
     assert says in outcome.err
     assert as_client(lambda client: client.tasks("pending")) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "size"), [("large.json", 2 * MAX_BYTES), ("/dev/zero", f"over {MAX_BYTES}")]
+)
+def test_context_file_that_is_too_large(
+    cli: Cli, tmp_path: Path, path: str, size: int | str
+) -> None:
+    """The error names the file, its size, the limit and the setting."""
+    (tmp_path / "large.json").write_text("1" * 2 * MAX_BYTES)
+    outcome = cli("submit", "check", "--context-file", path)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert f"--context-file {path}: context: {size} bytes of JSON, at most" in outcome.err
+    assert "(MUSTERD_MAX_CONTEXT)" in outcome.err
 
 
 def test_context_that_the_kind_does_not_accept(cli: Cli) -> None:

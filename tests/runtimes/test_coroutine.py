@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from musterd.failures import describe
 from musterd.runtimes.base import AgentFailed, Context, ContextRejected
 from musterd.runtimes.coroutine import CoroutineRuntime, contain
-from tests.support.contexts import make_context
+from tests.support.contexts import PaperDesk, make_context
 
 Function = Callable[[], Coroutine[Any, Any, None]]
 
@@ -42,6 +42,58 @@ async def test_an_exception_is_passed_on(error: Exception) -> None:
         await CoroutineRuntime(fail).run(make_context())
 
 
+async def test_a_traceback_is_output() -> None:
+    """It begins with the agent's own frame, and goes to its output and to the log."""
+    context = make_context()
+
+    async def fail(_: Context) -> Any:
+        raise ValueError("no such thing")
+
+    with capture_logs() as logged, pytest.raises(ValueError, match="no such thing"):
+        await CoroutineRuntime(fail).run(context)
+    assert isinstance(context.desk, PaperDesk)
+    first, second, third, *_, last = (line for _, line in context.desk.lines)
+    assert first == "Traceback (most recent call last):"
+    assert second.endswith("in fail")
+    assert third.strip() == 'raise ValueError("no such thing")'
+    assert last == "ValueError: no such thing"
+    assert [(line["stream"], line["line"]) for line in logged] == context.desk.lines
+    assert {stream for stream, _ in context.desk.lines} == {"stderr"}
+
+
+@pytest.mark.parametrize("error", [ContextRejected("no"), AgentFailed("no"), SystemExit(3)])
+async def test_words_have_no_traceback(error: BaseException) -> None:
+    """What an agent says of its failure in words is told in words."""
+    context = make_context()
+
+    async def fail(_: Context) -> Any:
+        raise error
+
+    with pytest.raises((ContextRejected, AgentFailed)):
+        await CoroutineRuntime(fail).run(context)
+    assert isinstance(context.desk, PaperDesk)
+    assert context.desk.lines == []
+
+
+class UnreadableError(Exception):
+    """Its own code fails where a traceback asks for its notes."""
+
+    @property
+    def __notes__(self) -> list[str]:  # type: ignore[override]  # a list, where it is one
+        raise RuntimeError("notes")
+
+
+async def test_an_exception_that_cannot_be_shown() -> None:
+    """It is passed on all the same."""
+
+    async def fail(_: Context) -> Any:
+        raise UnreadableError("no")
+
+    with pytest.raises((UnreadableError, RuntimeError)) as caught:
+        await CoroutineRuntime(fail).run(make_context())
+    assert caught.type is UnreadableError
+
+
 async def test_a_result_that_is_no_json_fails() -> None:
     """The error names the type that was returned."""
 
@@ -58,7 +110,7 @@ async def test_a_result_that_is_too_large_fails() -> None:
     async def give_much(_: Context) -> Any:
         return "x" * 1024 * 1024
 
-    with pytest.raises(AgentFailed, match="over 1048576"):
+    with pytest.raises(AgentFailed, match=r"^result: 1048578 bytes of JSON, at most 1048576 are"):
         await CoroutineRuntime(give_much).run(make_context())
 
 

@@ -123,7 +123,10 @@ async def test_no_result_is_none(script: str, tmp_path: Path) -> None:
     ("script", "error"),
     [
         ("echo '{' > $MUSTERD_RESULT", "MUSTERD_RESULT: not JSON"),
-        ("head -c 1048577 /dev/zero > $MUSTERD_RESULT", "MUSTERD_RESULT: over 1048576 bytes"),
+        (
+            "head -c 1048577 /dev/zero > $MUSTERD_RESULT",
+            "result: over 1048576 bytes of JSON",
+        ),
         ("mkdir $MUSTERD_RESULT", "MUSTERD_RESULT: Is a directory"),
         ("mkfifo $MUSTERD_RESULT", "MUSTERD_RESULT: Not a regular file"),
         ("exit 3", "^exit code 3$"),

@@ -10,6 +10,7 @@ import pytest
 from musterd import procfs
 from musterd.errors import AlreadyTerminalError
 from tests.service.scene import Scene
+from tests.support.daemon import Daemon
 from tests.support.wait import wait_until
 
 
@@ -20,6 +21,12 @@ async def check_killed(scene: Scene, agent_id: str) -> None:
     assert (task.status, task.reason, task.agent_id) == ("failed", "killed", agent_id)
 
 
+def whys(daemon: Daemon) -> dict[str, str | None]:
+    """The reason in the log's lines on a kill."""
+    lines = {"agent is asked to stop", "agent ended"}
+    return {line["event"]: line.get("why") for line in daemon.log() if line["event"] in lines}
+
+
 async def wait_pid(scene: Scene, name: str) -> int:
     """The process id that a body leaves, once it has."""
     return await wait_until(lambda: scene.pid(name), 5, f"{name} runs")
@@ -28,13 +35,15 @@ async def wait_pid(scene: Scene, name: str) -> int:
 @pytest.mark.parametrize("kind", ["hold", "worker"])
 async def test_live_agent_is_killed(scene: Scene, kind: str) -> None:
     """A coroutine and a function in a process of its own end as killed, and are not retried."""
-    await scene.daemon()
+    daemon = await scene.daemon()
     agent_id = await scene.start(kind, max_attempts=3)
     outcome = await scene.client.kill(agent_id, reason="too expensive")
     assert outcome.outcome == "requested"
     scene.checker.expect_killed(agent_id)
     await check_killed(scene, agent_id)
     assert (await scene.task(agent_id[:-2])).error == "too expensive"
+    said = {"agent is asked to stop": "too expensive", "agent ended": "too expensive"}
+    await wait_until(lambda: whys(daemon) == said)
     await scene.quiet()
 
 
@@ -158,18 +167,21 @@ async def test_kill_lands_while_the_subscription_is_cut(scene: Scene) -> None:
 
 
 async def test_kill_whose_bell_is_lost_lands_with_the_next_heartbeat(scene: Scene) -> None:
-    """A request that is only written down is carried out."""
-    await scene.daemon()
+    """A request that is only written down is carried out, and its reason logged."""
+    daemon = await scene.daemon()
     agent_id = await scene.start("hold")
-    await scene.redis.hset(scene.keys.kills, agent_id, '{"at":"2026-11-22T03:00:00.123Z"}')
+    request = '{"at":"2026-11-22T03:00:00.123Z","reason":"too dear"}'
+    await scene.redis.hset(scene.keys.kills, agent_id, request)
     await check_killed(scene, agent_id)
+    said = {"agent is asked to stop": "too dear", "agent ended": "too dear"}
+    await wait_until(lambda: whys(daemon) == said)
     await scene.quiet()
 
 
 @pytest.mark.parametrize(
     "request_text",
     ["", "no json", "[]", "7", '{"grace": "soon"}', '{"grace": NaN}', '{"grace": 1e999}',
-     '{"grace": -1}', '{"grace": 1' + "0" * 400 + "}", "[" * 5000],
+     '{"grace": -1}', '{"reason": 7}', '{"grace": 1' + "0" * 400 + "}", "[" * 5000],
 )  # fmt: skip
 async def test_request_that_is_nonsense_is_a_request(scene: Scene, request_text: str) -> None:
     """What stands in `kills` by hand is carried out, and never stops the daemon."""

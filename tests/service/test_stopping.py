@@ -31,6 +31,9 @@ async def test_drain_lets_agents_finish(scene: Scene, stop: str) -> None:
     agent_id = await scene.start("gate", str(gate))
     getattr(daemon, stop)()
     await wait_until(lambda: is_draining(scene, daemon))
+    (line,) = (line for line in daemon.log() if line["event"] == "draining")
+    assert (line["agents"], line["seconds"]) == (1, 30)
+    assert line.get("hint") == ("a second signal stops them at once" if stop == "sigint" else None)
     waiting = await scene.submit("echo")
     # Renewed twice: the value that EXPIRETIME shows can only grow by a renewal.
     for _ in range(2):
@@ -256,6 +259,18 @@ async def test_results_go_with_the_life_that_left_them(scene: Scene) -> None:
     daemon.sigterm()
     assert await daemon.wait_exit() == 0
     assert list(results.iterdir()) == []
+
+
+async def test_no_kinds_are_told_once(scene: Scene) -> None:
+    """A daemon without kinds runs, and warns that it claims nothing."""
+    daemon = await scene.daemon(MUSTERD_AGENTS="")
+    (line,) = (line for line in daemon.log() if line["level"] == "warning")
+    assert (line["event"], line["setting"]) == (
+        "no kinds offered, nothing is claimed",
+        "MUSTERD_AGENTS",
+    )
+    daemon.sigterm()
+    assert await daemon.wait_exit() == 0
 
 
 async def test_start_is_refused_with_one_line(scene: Scene) -> None:

@@ -58,8 +58,8 @@ def logs(*, record_id: str, follow: bool, count: int | None, times: bool, as_jso
     """Print what an agent wrote, the oldest line first.
 
     The last lines of each agent are kept with its record, as many as MUSTERD_OUTPUT_LINES says on
-    its daemon: what a command wrote to standard output and error, what a Python agent logged. The
-    daemon's own log has all of them, as `output`.
+    its daemon: what a command wrote to standard output and error, what a Python agent logged, and
+    the traceback of its failure. The daemon's own log has all of them.
     """
 
     def show(lines: "Sequence[Line]") -> None:

@@ -167,7 +167,8 @@ def _task_row(task: TaskRecord, standing: Standing) -> tuple[str, ...]:
 
 def _agent_row(agent: AgentRecord, standing: Standing) -> tuple[str, ...]:
     cause = standing.note(agent) or why(agent.reason, agent.error)
-    cause = cause or progress(agent.progress, agent.note)
+    if agent.status in AGENT_LIVE:
+        cause = cause or progress(agent.progress, agent.note)
     age = age_since(agent.created_at)
     node = agent.node or ""
     return agent.agent_id, agent.kind, agent.status, str(agent.attempt), node, age, cause

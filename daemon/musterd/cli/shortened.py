@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from musterd import ids
-from musterd.errors import AmbiguousIdError, NoAgentError, NotFoundError
+from musterd.errors import AmbiguousIdError, MalformedError, NoAgentError, NotFoundError
 
 if TYPE_CHECKING:
     from musterd.client import Client
@@ -33,8 +33,11 @@ async def with_whole_id(
 
     Raises:
         AmbiguousIdError: several may be meant; nothing was done to any.
+        MalformedError: it is empty, as a variable of a shell may be.
         NotFoundError: none is.
     """
+    if not text:
+        raise MalformedError("ID is empty; give a task's id or an agent's, or how it begins")
     try:
         return await work(text)
     except NotFoundError:

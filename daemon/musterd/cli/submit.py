@@ -1,5 +1,6 @@
 """`musterd submit`: a task for whichever daemon offers its kind."""
 
+import os
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
@@ -11,7 +12,7 @@ from musterd.cli.command import EXITS, ManualCommand, json_option, read_json
 from musterd.cli.output import print_json
 from musterd.cli.standing import look_around
 from musterd.display import why
-from musterd.errors import MalformedError, MusterdError, UnreachableError
+from musterd.errors import MalformedError, MusterdError, TooLargeError, UnreachableError
 from musterd.jsons import Json
 from musterd.records import TaskRecord
 from musterd.states import TaskState
@@ -118,8 +119,13 @@ def submit(
 
 
 def _read(file: BinaryIO) -> Json:
+    data = file.read(jsons.MAX_BYTES + 1)
+    if len(data) > jsons.MAX_BYTES:
+        size = file.seek(0, os.SEEK_END) if file.seekable() else None
+        too_large = TooLargeError("context", size or None, jsons.MAX_BYTES)  # a device has none
+        raise MalformedError(f"--context-file {file.name}: {too_large}")
     try:
-        context: Json = jsons.loads(file.read(jsons.MAX_BYTES + 1))
+        context: Json = jsons.loads(data)
     except jsons.JsonError as error:
         raise MalformedError(f"--context-file {file.name}: {error}") from None
     return context

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, Protocol
 
 from musterd import jsons
+from musterd.errors import TooLargeError
 from musterd.moves import Answer, Look
 
 if TYPE_CHECKING:
@@ -182,6 +183,6 @@ def encode(name: str, value: object) -> str:
         text = jsons.dumps(value)
     except jsons.JsonError as error:
         raise AgentFailed(f"its {name} is a {type(value).__name__}, {error}") from None
-    if len(text) > jsons.MAX_BYTES:
-        raise AgentFailed(f"its {name} is over {jsons.MAX_BYTES} characters of JSON")
+    if (size := jsons.size_of(text)) > jsons.MAX_BYTES:
+        raise AgentFailed(str(TooLargeError(name, size, jsons.MAX_BYTES)))
     return text

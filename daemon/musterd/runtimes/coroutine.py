@@ -6,16 +6,18 @@ the tasks that it starts. What its loop callbacks raise cannot be told apart fro
 
 import asyncio
 import math
+import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextvars import ContextVar
 from types import FrameType
 from typing import Any, Final
 
 import anyio
+import structlog
 
 from musterd.jsons import Json
 from musterd.logs import KEEP
-from musterd.runtimes.base import AgentFailed, Context, encode_result
+from musterd.runtimes.base import AgentFailed, Context, ContextRejected, Desk, encode_result
 from musterd.runtimes.model import Model
 
 _EXITS: Final = (SystemExit, KeyboardInterrupt)
@@ -23,6 +25,8 @@ _EXITS: Final = (SystemExit, KeyboardInterrupt)
 
 _in_agent = ContextVar("_in_agent", default=False)
 """Whether the code that runs is an agent's; the tasks that it starts inherit it."""
+
+log = structlog.get_logger()
 
 
 def contain() -> None:
@@ -95,6 +99,15 @@ class CoroutineRuntime:
 
     async def run(self, context: Context) -> str | None:
         """See `Runtime.run`; an exception of the function is passed on as it is."""
+        try:
+            return await self._run(context)
+        except (AgentFailed, ContextRejected, anyio.get_cancelled_exc_class()):
+            raise  # it is told in words
+        except BaseException as error:
+            _tell(context.desk, error)
+            raise
+
+    async def _run(self, context: Context) -> str | None:
         inside, kept = _in_agent.set(True), KEEP.set(context.desk.output)
         try:
             if self._model is not None:  # its validators are the agent's own code
@@ -120,8 +133,26 @@ def context_of(frame: FrameType) -> Context | None:
     return context if isinstance(context, Context) else None
 
 
+def _tell(desk: Desk, error: BaseException) -> None:
+    """Show where it was raised, in the agent's output, as the worker of a plain function does."""
+    for line in _trace(error):
+        desk.output("stderr", line)
+        log.info("output", stream="stderr", line=line)
+
+
+def _trace(error: BaseException) -> list[str]:
+    frames = error.__traceback__
+    for _ in ("run", "_run"):  # our own frames are of no interest
+        frames = frames.tb_next if frames else None
+    try:
+        told = traceback.TracebackException(type(error), error, frames)
+        return "".join(told.format()).splitlines()
+    except Exception:  # noqa: BLE001 - an exception's attributes are the agent's own code
+        return []
+
+
 def _failed(error: BaseException) -> AgentFailed:
-    return AgentFailed(f"raised {type(error).__name__}: {error}")
+    return AgentFailed(f"raised {type(error).__name__}: {error}".removesuffix(": "))
 
 
 def _is_cancelled() -> bool:

@@ -19,7 +19,7 @@ import structlog
 from structlog.typing import FilteringBoundLogger
 
 from musterd import jsons
-from musterd.errors import MalformedError, MusterdError
+from musterd.errors import MalformedError, MusterdError, TooLargeError
 from musterd.runtimes.base import REFUSED, SAVED, AgentFailed, Context, Desk
 
 _NOTE_BYTES: Final = 4096
@@ -81,7 +81,7 @@ class Exchange:
             AgentFailed: it cannot be read, is no JSON, or is larger than 1 MiB.
         """
         try:
-            text = _json_of(_read_file(self._result, jsons.MAX_BYTES))
+            text = _json_of("result", _read_file(self._result, jsons.MAX_BYTES))
             return None if text is None or text.strip() == "null" else text
         except FileNotFoundError:
             return None
@@ -96,7 +96,7 @@ class Exchange:
 
     def _hand_on(self, data: bytes, desk: Desk) -> None:
         try:
-            if (value := _json_of(data)) is not None:
+            if (value := _json_of("checkpoint", data)) is not None:
                 desk.checkpoint_soon(value, partial(self._answer, data))
         except MalformedError as error:  # too large; no more of it will mend that
             self._answer(data, error)
@@ -161,10 +161,10 @@ def _read_progress(text: str) -> tuple[float | None, str | None]:
     return fraction, rest.strip() or None
 
 
-def _json_of(data: bytes) -> str | None:
-    """A JSON value on one line; None where there is nothing. Raises MalformedError, ValueError."""
+def _json_of(name: str, data: bytes) -> str | None:
+    """A JSON value on one line; None where there is nothing. Raises TooLargeError, ValueError."""
     if len(data) > jsons.MAX_BYTES:
-        raise MalformedError(f"over {jsons.MAX_BYTES} bytes")
+        raise TooLargeError(name, None, jsons.MAX_BYTES)
     if not data.strip():
         return None
     value = jsons.loads(data)
