@@ -10,7 +10,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from musterd import valkey
-from musterd.control import Control, _grace
+from musterd.control import Control, _read_request
 from musterd.moves import KillOrder
 from musterd.orders import HELD, Orders
 from musterd.runtimes.base import Context
@@ -273,7 +273,7 @@ async def test_sweep_reads_no_more_than_it_must(
         await wait_until(lambda: parts.is_status("b.1", "running"))
         strange = {f"strange{number}.1": "{}" for number in range(foreign)}
         await parts.redis.hset(parts.keys.kills, mapping=strange | {"b.1": '{"grace":0}'})
-        actors = dict(parts.supervisor.actors)
+        actors = dict(parts.supervisor.crew.actors)
         await parts.redis.config_resetstat()
         await control.sweep()
         assert [actors[agent_id].stopping for agent_id in ("a.1", "b.1")] == [False, True]
@@ -313,4 +313,4 @@ async def test_sweep_without_agents_reads_nothing(settings: LoadSettings) -> Non
 )
 def test_grace_of_a_request(request_text: str, grace: float | None) -> None:
     """A number of seconds, or none: whatever stands there by hand is a request all the same."""
-    assert _grace(request_text.encode("utf-8", "surrogatepass")) == grace
+    assert _read_request(request_text.encode("utf-8", "surrogatepass"))[0] == grace

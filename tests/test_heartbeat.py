@@ -66,7 +66,7 @@ async def test_lease_that_is_gone_is_set_again(parts: Parts) -> None:
     await parts.redis.delete(parts.keys.heartbeat(agent_id), parts.keys.owned(parts.settings.node))
     await beat(parts)
     assert await parts.redis.get(parts.keys.heartbeat(agent_id)) == parts.owner
-    assert parts.supervisor.count() == 1
+    assert parts.supervisor.crew.count() == 1
 
 
 async def test_agent_without_a_record_stops_and_frees_its_task(parts: Parts) -> None:
@@ -74,7 +74,7 @@ async def test_agent_without_a_record_stops_and_frees_its_task(parts: Parts) -> 
     agent_id = await start(parts)
     await parts.redis.delete(parts.keys.heartbeat(agent_id), parts.keys.agent(agent_id))
     await beat(parts)
-    await wait_until(lambda: parts.supervisor.count() == 0)
+    await wait_until(lambda: parts.supervisor.crew.count() == 0)
     await beat(parts)
     task_key = parts.keys.task(agent_id.rpartition(".")[0])
 
@@ -94,7 +94,7 @@ async def test_agent_of_another_owner_stops_and_writes_nothing(parts: Parts) -> 
     before = await parts.redis.hgetall(key)
     events = await parts.redis.xlen(parts.keys.events_log)
     await beat(parts)
-    await wait_until(lambda: parts.supervisor.count() == 0)
+    await wait_until(lambda: parts.supervisor.crew.count() == 0)
     assert await parts.redis.hgetall(key) == before
     assert await parts.redis.xlen(parts.keys.events_log) == events
     await parts.redis.hset(key, mapping=kept)
@@ -109,7 +109,7 @@ async def test_agent_of_another_life_is_settled(parts: Parts) -> None:
     await beat(parts)
     await wait_until(lambda: parts.is_status(agent_id, "failed"))
     assert (await parts.agent(agent_id)).reason == "lost"
-    assert parts.supervisor.count() == 0
+    assert parts.supervisor.crew.count() == 0
 
 
 async def test_duty_that_takes_long_delays_no_renewal(settings: LoadSettings) -> None:
@@ -140,7 +140,7 @@ async def test_daemon_whose_name_was_taken_stops_its_agents(parts: Parts) -> Non
     await parts.redis.hset(node, "epoch", "another")
     with pytest.raises(NameTakenError):
         await make_heartbeat(parts).run()
-    await wait_until(lambda: parts.supervisor.count() == 0)
+    await wait_until(lambda: parts.supervisor.crew.count() == 0)
     assert (await parts.agent(agent_id)).status == "running"
     await parts.redis.delete(node)
     await parts.membership.renew()

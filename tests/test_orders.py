@@ -94,7 +94,7 @@ async def test_spawn_of_what_the_kind_does_not_accept(commander: Commander) -> N
 async def test_kill_of_an_agent_here_needs_no_message(commander: Commander, target: str) -> None:
     """It is written down and carried out at once, with the grace that was asked for."""
     agent_id = await start(commander, "t")
-    actor = commander.parts.supervisor.actors[agent_id]
+    actor = commander.parts.supervisor.crew.actors[agent_id]
     record_id = agent_id if target == "agentId" else "t"
     result = await commander.do("kill", **{target: record_id}, grace=0.125, reason="why", id=7)
     assert result == {"outcome": "requested", "id": agent_id}
@@ -125,7 +125,7 @@ async def test_kill_of_many_counts_them(commander: Commander) -> None:
     assert await commander.do("kill", all=True) == {"stopped": 2}
     assert await commander.parts.redis.hkeys(commander.parts.keys.kills) == ["one.1"]
     assert (await commander.parts.task("two")).status == "failed"
-    commander.parts.supervisor.kill("one.1")
+    commander.parts.supervisor.crew.kill("one.1")
     await wait_until(lambda: commander.parts.is_status("one", "failed"))
     assert await commander.do("kill", all=True) == {"stopped": 0}
 
@@ -170,7 +170,7 @@ async def test_message_of_an_agent_here_is_kept(commander: Commander) -> None:
         assert await commander.do("message", agentId=agent_id, message=message) == {
             "agentId": agent_id
         }
-    claim = commander.parts.supervisor.actors[agent_id].claim
+    claim = commander.parts.supervisor.crew.actors[agent_id].claim
     kept = await commander.parts.notes.receive(agent_id, claim.token, "")
     assert [message.text for message in kept] == ['{"a":1}', "null"]
     with pytest.raises(MailboxFullError):
@@ -183,12 +183,12 @@ async def test_message_of_an_agent_here_is_kept(commander: Commander) -> None:
 async def test_message_of_an_agent_elsewhere_is_anothers(commander: Commander) -> None:
     """Nothing is sent and nothing answered; unless there is no such agent, or it has ended."""
     agent_id = await start(commander, "t")
-    actor = commander.parts.supervisor.actors.pop(agent_id)
+    actor = commander.parts.supervisor.crew.actors.pop(agent_id)
     assert await commander.do("message", agentId=agent_id, message=1) == {}
     assert not await commander.parts.redis.exists(commander.parts.keys.messages(agent_id))
-    commander.parts.supervisor.actors[agent_id] = actor
+    commander.parts.supervisor.crew.actors[agent_id] = actor
     await commander.do("kill", agentId=agent_id)
-    await wait_until(lambda: agent_id not in commander.parts.supervisor.actors)
+    await wait_until(lambda: agent_id not in commander.parts.supervisor.crew.actors)
     with pytest.raises(AlreadyTerminalError):
         await commander.do("message", agentId=agent_id, message=1)
     with pytest.raises(NotFoundError):

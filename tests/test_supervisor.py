@@ -62,7 +62,7 @@ async def parts(server: Server, prefix: str, settings: LoadSettings) -> AsyncIte
 
 def alive(parts: Parts, count: int) -> Callable[[], bool]:
     """Whether so many agents run."""
-    return lambda: parts.supervisor.count() == count
+    return lambda: parts.supervisor.crew.count() == count
 
 
 async def test_slow_look_finds_what_no_message_told_of(parts: Parts) -> None:
@@ -99,7 +99,7 @@ async def test_census_counts_each_kind(parts: Parts) -> None:
         await parts.submit(kind)
     parts.supervisor.wake()
     await wait_until(alive(parts, 4))
-    assert parts.supervisor.census() == {
+    assert parts.supervisor.crew.census() == {
         "hold": 2, "echo": 0, "limited": 2, "alone": 0, "slow": 0,
     }  # fmt: skip
 
@@ -145,17 +145,17 @@ async def test_kill_reaches_its_agent_alone(parts: Parts) -> None:
     parts.supervisor.wake()
     await wait_until(alive(parts, 2))
     await parts.store.kill(KillTarget("task", one), KillOrder())
-    parts.supervisor.kill("nobody.1")
-    parts.supervisor.kill(f"{one}.1", grace=0.25)
-    assert parts.supervisor.actors[f"{one}.1"].context.grace == 0.25
+    parts.supervisor.crew.kill("nobody.1")
+    parts.supervisor.crew.kill(f"{one}.1", grace=0.25)
+    assert parts.supervisor.crew.actors[f"{one}.1"].context.grace == 0.25
     await wait_until(alive(parts, 1))
-    assert list(parts.supervisor.actors) == [f"{other}.1"]
+    assert list(parts.supervisor.crew.actors) == [f"{other}.1"]
 
 
 async def test_what_is_claimed_after_a_shutdown_is_stopped(parts: Parts) -> None:
     """An answer to a claim may come after the word to stop: its agents never run."""
     task_id = await parts.submit("hold")
-    parts.supervisor.shut_down()
+    parts.supervisor.crew.shut_down()
     parts.supervisor.wake()
     await wait_until(lambda: parts.is_status(f"{task_id}.1", "failed"))
     assert (await parts.agent(f"{task_id}.1")).reason == "shutdown"
@@ -175,7 +175,7 @@ async def test_exclusive_agent_that_is_adopted_has_a_lease(parts: Parts) -> None
     await parts.claim("alone")
     parts.supervisor.audit(await parts.membership.renew())
     await wait_until(lambda: parts.is_status(f"{task_id}.1", "running"))
-    parts.supervisor.expire(boottime() + 2 * parts.settings.heartbeat_ttl, 0.1)
+    parts.supervisor.crew.expire(boottime() + 2 * parts.settings.heartbeat_ttl, 0.1)
     await wait_until(lambda: parts.is_status(f"{task_id}.1", "failed"))
     assert (await parts.agent(f"{task_id}.1")).reason == "lost"
 
@@ -185,8 +185,8 @@ async def test_grace_does_not_outlast_an_exclusive_agents_lease(parts: Parts) ->
     agent_id = f"{await parts.submit('slow')}.1"
     parts.supervisor.wake()
     await wait_until(lambda: parts.is_status(agent_id, "running"))
-    parts.supervisor.shut_down(600)
-    parts.supervisor.expire(boottime() + 2 * parts.settings.heartbeat_ttl, 0.1)
+    parts.supervisor.crew.shut_down(600)
+    parts.supervisor.crew.expire(boottime() + 2 * parts.settings.heartbeat_ttl, 0.1)
     await wait_until(lambda: parts.is_status(agent_id, "failed"))
     assert (await parts.agent(agent_id)).reason == "shutdown"
 
@@ -241,7 +241,7 @@ async def test_claim_under_way_when_its_kind_goes(parts: Parts) -> None:
     parts.supervisor.offer({"echo": parts.kinds["echo"]}, 4)
     parts.supervisor.audit(await parts.membership.renew())
     await wait_until(lambda: parts.is_status(f"{task_id}.1", "running"))
-    assert parts.supervisor.census() == {"echo": 0, "hold": 1}
+    assert parts.supervisor.crew.census() == {"echo": 0, "hold": 1}
 
 
 async def test_other_kinds_and_capacity(parts: Parts) -> None:
@@ -252,7 +252,7 @@ async def test_other_kinds_and_capacity(parts: Parts) -> None:
     waiting, echo = await parts.submit("hold"), await parts.submit("echo")
     parts.supervisor.wake()
     await anyio.wait_all_tasks_blocked()
-    assert parts.supervisor.count() == 2
+    assert parts.supervisor.crew.count() == 2
     parts.supervisor.offer({"echo": parts.kinds["echo"]}, 3)
     await wait_until(lambda: parts.is_status(f"{echo}.1", "completed"))
     assert (await parts.task(waiting)).status == "pending"
@@ -283,8 +283,8 @@ async def test_lost_agent_stops_and_the_others_run_on(parts: Parts) -> None:
     await wait_until(lambda: parts.is_status(f"{one}.1", "running"))
     await wait_until(lambda: parts.is_status(f"{other}.1", "running"))
     with capture_logs() as lines:
-        parts.supervisor.lose(f"{one}.1")
-        parts.supervisor.lose("nobody.1")
+        parts.supervisor.crew.lose(f"{one}.1")
+        parts.supervisor.crew.lose("nobody.1")
         await wait_until(alive(parts, 1))
     assert [line["agent_id"] for line in lines if line["event"] == "lease lost"] == [f"{one}.1"]
     assert (await parts.agent(f"{one}.1")).status == "running"
@@ -317,7 +317,7 @@ async def test_drain_ends_though_the_server_is_away(
                 parts.supervisor.wake()
                 await wait_until(lambda: not parts.link.up)
                 parts.supervisor.drain()
-                parts.supervisor.shut_down()
+                parts.supervisor.crew.shut_down()
                 parts.supervisor.abandon()
 
 
@@ -326,17 +326,17 @@ async def test_id_that_is_used_again_while_its_agent_runs(parts: Parts) -> None:
     task_id = await parts.submit("hold", task_id="again")
     parts.supervisor.wake()
     await wait_until(lambda: parts.is_status(f"{task_id}.1", "running"))
-    former = parts.supervisor.actors[f"{task_id}.1"]
+    former = parts.supervisor.crew.actors[f"{task_id}.1"]
     await parts.redis.flushall()
     await parts.membership.renew()
     await parts.submit("hold", task_id="again")
     parts.supervisor.wake()
     await wait_until(lambda: parts.is_status(f"{task_id}.1", "running"))
     assert former.gone
-    present = parts.supervisor.actors[f"{task_id}.1"]
+    present = parts.supervisor.crew.actors[f"{task_id}.1"]
     assert present is not former
     await parts.store.kill(KillTarget("task", task_id), KillOrder())
-    parts.supervisor.kill(f"{task_id}.1")
+    parts.supervisor.crew.kill(f"{task_id}.1")
     await wait_until(lambda: parts.is_status(f"{task_id}.1", "killed"))
     assert present.gone
 
@@ -348,8 +348,8 @@ async def test_kill_says_so_once(parts: Parts) -> None:
     await wait_until(lambda: parts.is_status(f"{task_id}.1", "running"))
     await parts.store.kill(KillTarget("task", task_id), KillOrder())
     with capture_logs() as lines:
-        parts.supervisor.kill(f"{task_id}.1", why="too dear")
-        parts.supervisor.kill(f"{task_id}.1", why="too dear")
+        parts.supervisor.crew.kill(f"{task_id}.1", why="too dear")
+        parts.supervisor.crew.kill(f"{task_id}.1", why="too dear")
     (line,) = [line for line in lines if line["event"] == "agent is asked to stop"]
     assert (line["agent_id"], line["task_id"], line["why"]) == (f"{task_id}.1", task_id, "too dear")
     await wait_until(alive(parts, 0))

@@ -147,7 +147,7 @@ class Control:
         """Read the kill requests again, and have the queues looked at."""
         try:
             async for agent_id, request in self._kill_requests():
-                self._supervisor.kill(agent_id, *_read_request(request))
+                self._supervisor.crew.kill(agent_id, *_read_request(request))
         except ResponseError as error:  # the key is broken, the channel is not
             broken = BrokenRecordError("kills", f"{self._keys.kills} is not read, {error}")
             self._troubles.met("kill requests not read", "sweep", broken)
@@ -164,7 +164,7 @@ class Control:
         a whole where they are no more than our agents; mostly there are none at all.
         """
         redis: Any = self._redis  # its stubs do not know that ours answers bytes
-        ours = list(self._supervisor.actors)
+        ours = list(self._supervisor.crew.actors)
         count = await redis.hlen(self._keys.kills)
         if count <= len(ours):
             found = await redis.hgetall(self._keys.kills) if count else {}
@@ -225,7 +225,7 @@ class Control:
         try:
             request: Any = await self._redis.hget(self._keys.kills, agent_id)
             if request is not None:
-                self._supervisor.kill(agent_id, *_read_request(request))
+                self._supervisor.crew.kill(agent_id, *_read_request(request))
         except FAULTS as error:
             log.debug("kill request not read, the next sweep will", error=str(error))
         finally:

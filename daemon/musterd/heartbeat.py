@@ -78,7 +78,7 @@ class Heartbeat:
         try:
             await renew()
         except NameTakenError:
-            self._supervisor.lose_all()
+            self._supervisor.crew.lose_all()
             raise
         except MusterdError as error:
             self._troubles.met("not renewed", name, error, part=name)
@@ -86,12 +86,12 @@ class Heartbeat:
             self._troubles.over(name)
 
     async def _renew_leases(self) -> None:
-        agent_ids = list(self._supervisor.actors)
+        agent_ids = list(self._supervisor.crew.actors)
         until = boottime() + self._ttl
         lost = await self._store.renew(agent_ids)
-        self._supervisor.renewed(agent_ids, until)
+        self._supervisor.crew.renewed(agent_ids, until)
         for agent_id in lost:
-            self._supervisor.lose(agent_id)
+            self._supervisor.crew.lose(agent_id)
 
     async def _renew_record(self) -> None:
         self._supervisor.audit(await self._membership.renew())

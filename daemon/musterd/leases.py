@@ -35,4 +35,4 @@ class Leases:
         """Go on until cancelled."""
         while True:
             await anyio.sleep(self._look)
-            self._supervisor.expire(self._clock() + self._grace + self._look, self._grace)
+            self._supervisor.crew.expire(self._clock() + self._grace + self._look, self._grace)

@@ -172,13 +172,13 @@ class Orders:
         target = KillTarget(what, command.agent_id or command.task_id or "")
         outcome = await self._store.kill(target, order)
         if outcome.outcome == "requested" and outcome.node == self._membership.node:
-            self._supervisor.kill(outcome.record_id, command.grace, order.reason)
+            self._supervisor.crew.kill(outcome.record_id, command.grace, order.reason)
         return {"outcome": outcome.outcome, "id": outcome.record_id}
 
     async def _send(self, command: Message) -> Result | None:
         """Only the agent's own daemon sends and answers: a message must not arrive twice."""
         agent_id = command.agent_id
-        if agent_id in self._supervisor.actors:
+        if agent_id in self._supervisor.crew.actors:
             message_id = secrets.token_hex(8)
             await self._hold(partial(self._notes.send, agent_id, message_id, command.message))
             return {"agentId": agent_id}
@@ -208,7 +208,7 @@ class Orders:
         return {"state": self._supervisor.state}
 
     async def _status(self, _: Status) -> Result:
-        return {**self._membership.describe(), "kinds": self._supervisor.census()}
+        return {**self._membership.describe(), "kinds": self._supervisor.crew.census()}
 
 
 class _Held:

@@ -67,7 +67,7 @@ class Report:
 
     def line(self) -> str:
         """How things stand, `12 agents, 3 waiting, Valkey ok` say."""
-        agents = self._supervisor.count()
+        agents = self._supervisor.crew.count()
         parts = [f"{agents} agent{'s' * (agents != 1)}", f"{self._waiting} waiting", self._valkey()]
         if self._membership.state != "active":
             parts.insert(0, self._membership.state)

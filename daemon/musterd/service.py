@@ -153,9 +153,9 @@ class Daemon:
         supervisor = self._supervisor = Supervisor(
             store, desks, configuration.kinds, settings, epoch, troubles
         )
-        self._committer.living = supervisor.living
+        self._committer.living = supervisor.crew.living
         membership = self._membership = Membership(
-            settings, epoch, store, supervisor.count, lambda: supervisor.pauses.kinds
+            settings, epoch, store, supervisor.crew.count, lambda: supervisor.pauses.kinds
         )
         self._recovery = Recovery(store, link, settings)
         reads = Reads(reader, keys)
@@ -198,7 +198,7 @@ class Daemon:
         await self._stopping.asked.wait()
         self._drain()
         await self._stopping.at_once.wait()
-        self._supervisor.shut_down(AT_ONCE)
+        self._supervisor.crew.shut_down(AT_ONCE)
 
     async def _live(self) -> None:
         notify(f"STATUS=waits for Valkey, {self._link.server}")
@@ -266,16 +266,16 @@ class Daemon:
         notify("STOPPING=1", patience=INSIST)
         longest = self._settings.drain_timeout
         hint = {"hint": "a second signal stops them at once"} if self._stopping.interrupted else {}
-        log.info("draining", agents=self._supervisor.count(), seconds=longest, **hint)
+        log.info("draining", agents=self._supervisor.crew.count(), seconds=longest, **hint)
         with anyio.move_on_after(longest):
             await self._stopping.at_once.wait()
         grace = AT_ONCE if self._stopping.at_once.is_set() else self._settings.kill_grace
-        log.warning("stopping agents", agents=self._supervisor.count(), grace=grace)
-        self._supervisor.shut_down(grace)
+        log.warning("stopping agents", agents=self._supervisor.crew.count(), grace=grace)
+        self._supervisor.crew.shut_down(grace)
         await anyio.sleep(grace + LAST_WRITES)
         self._supervisor.abandon()
         await anyio.sleep(AT_ONCE)
-        log.error("left with agents that do not stop", agents=sorted(self._supervisor.actors))
+        log.error("left with agents that do not stop", agents=sorted(self._supervisor.crew.actors))
         if self._embedded is not None:
             with anyio.CancelScope(shield=True):  # there is no way back from here
                 await self._embedded.end()
@@ -288,7 +288,7 @@ class Daemon:
         unheard = 0.0
         while unheard < UNHEARD:
             await anyio.sleep(LOOK)
-            waited_for = self._link.serving or self._supervisor.count()
+            waited_for = self._link.serving or self._supervisor.crew.count()
             unheard = 0.0 if waited_for else unheard + LOOK
         self._supervisor.abandon()
 

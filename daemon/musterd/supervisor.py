@@ -3,7 +3,7 @@
 It never writes an agent's record. It ends when it was told to drain and its last agent has ended.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 import anyio
@@ -13,15 +13,14 @@ from anyio.abc import TaskGroup
 from musterd import ids
 from musterd.actor import Actor, Stop
 from musterd.clocks import boottime
+from musterd.crew import Crew, about
 from musterd.desks import Desks
-from musterd.errors import MusterdError, NotOwnerError, shorten
+from musterd.errors import MusterdError, NotOwnerError
 from musterd.intensity import Intensity
-from musterd.jsons import Json
 from musterd.kinds import Kind
 from musterd.moves import Claim, Offer
 from musterd.pauses import Pauses
 from musterd.pulse import Pulse
-from musterd.scripts import Step
 from musterd.settings import Settings
 from musterd.store import Store
 from musterd.troubles import Troubles
@@ -62,27 +61,24 @@ class Supervisor:
         epoch: str,
         troubles: Troubles,
     ) -> None:
-        self.actors: dict[str, Actor] = {}
+        self.crew = Crew(kinds)
         self.pauses = Pauses(kinds)
         self.draining = False
         self.unwritten = 0
         self._store = store
         self._desks = desks
         self._kinds = kinds
-        self._alive = dict.fromkeys(kinds, 0)
         self._node = settings.node
         self._owner = f"{settings.node}/{epoch}"
         self._capacity = settings.capacity
         self._settings = settings
         self._bell = anyio.Event()
         self._claims = 0
-        self._exclusive: dict[str, Actor] = {}
         self._intensity = Intensity(kinds)
         self._missing = False
         self._troubles = troubles
         self._skipped: set[str] = set()
         self._unsettled: set[str] = set()
-        self._closing = False
         self._claiming = anyio.CancelScope()
         self._known = dict(kinds)
         self.pulse = Pulse("supervisor")
@@ -91,10 +87,6 @@ class Supervisor:
     def state(self) -> str:
         """`active`, `paused` or `draining`."""
         return "draining" if self.draining else "paused" if self.pauses.everything else "active"
-
-    def count(self) -> int:
-        """How many agents are alive."""
-        return len(self.actors)
 
     async def run(self) -> None:
         """Claim and run agents until drained."""
@@ -115,8 +107,7 @@ class Supervisor:
         self.pauses.offer(kinds)
         self._intensity = Intensity(kinds)
         self._kinds = kinds
-        alive = {name: count for name, count in self._alive.items() if count}
-        self._alive = dict.fromkeys(kinds, 0) | alive
+        self.crew.offer(kinds)
         self._capacity = capacity
         self.wake()
 
@@ -155,22 +146,6 @@ class Supervisor:
         self.draining = True
         self.wake()
 
-    def kill(self, agent_id: str, grace: float | None = None, why: str = "") -> None:
-        """Stop an agent for which a kill is recorded; no agent of ours is no error.
-
-        Args:
-            agent_id: whose kill it is.
-            grace: seconds, as `Actor.stop` takes them.
-            why: the reason that was given, for the log.
-        """
-        actor = self.actors.get(agent_id)
-        if actor is None:
-            return
-        if not actor.stopping:
-            more = {"why": shorten(why)} if why else {}
-            log.info("agent is asked to stop", **_ids(actor), reason="killed", **more)
-        actor.stop(Stop.KILL, grace, why)
-
     def ring(self, agent_id: str) -> None:
         """A message was sent to an agent; no agent of ours is no error."""
         self._desks.ring(agent_id)
@@ -179,56 +154,10 @@ class Supervisor:
         """Messages may have been sent unheard."""
         self._desks.ring_all()
 
-    def lose(self, agent_id: str) -> None:
-        """Stop an agent that belongs to another owner."""
-        actor = self.actors.get(agent_id)
-        # One whose ending is on its way is told by the server itself whether it still is its own.
-        if actor is not None and not actor.ending and not actor.lost:
-            log.warning("lease lost", **_ids(actor))
-            actor.stop(Stop.LOST)
-
-    def renewed(self, agent_ids: Iterable[str], until: float) -> None:
-        """The leases of these agents last until then, by `clocks.boottime`."""
-        for agent_id in agent_ids:
-            if (actor := self._exclusive.get(agent_id)) is not None:
-                actor.leased_until = until
-
-    def expire(self, before: float, grace: float) -> None:
-        """Stop the exclusive agents whose leases run out before then, within `grace` seconds."""
-        for actor in list(self._exclusive.values()):
-            if actor.leased_until >= before:
-                continue
-            if not actor.stopping:
-                log.warning("lease may run out, the exclusive agent is stopped", **_ids(actor))
-            actor.stop(Stop.EXPIRED, grace)  # of a longer grace that it was given no more is left
-
-    def lose_all(self) -> None:
-        """Stop every agent: this daemon itself is superseded."""
-        for agent_id in list(self.actors):
-            self.lose(agent_id)
-
-    def shut_down(self, grace: float | None = None) -> None:
-        """Stop every agent now; their tasks are retried while attempts are left."""
-        self._closing = True
-        for actor in list(self.actors.values()):
-            actor.stop(Stop.SHUTDOWN, grace)
-
     def abandon(self) -> None:
         """Wait for no answer of the server any more."""
         self._claiming.cancel()
-        for actor in list(self.actors.values()):
-            actor.abandon()
-
-    def living(self) -> Iterator[Step]:
-        """The steps that take all agents again, for a server that may have lost them."""
-        for actor in self.actors.values():
-            yield actor.claim.reclaim()
-            if actor.started:
-                yield ("start", actor.claim.agent_id, actor.claim.token)
-
-    def census(self) -> dict[str, Json]:
-        """How many agents of each kind are alive."""
-        return dict(self._alive)
+        self.crew.abandon()
 
     def audit(self, owned: int) -> None:
         """Told with each heartbeat how many agents the server lists as ours.
@@ -236,12 +165,10 @@ class Supervisor:
         More than there are actors means an agent that nobody runs: the answer to its claim was
         lost with the daemon's record, or its actor broke. The next look takes care of it.
         """
-        self._missing = owned > len(self.actors)
+        self._missing = owned > len(self.crew.actors)
         if self._missing:
             self.wake()
-        for actor in self.actors.values():
-            if actor.is_overdue():
-                log.warning("agent does not stop", **_ids(actor), grace=actor.context.grace)
+        self.crew.look_after()
 
     async def _claim(self, agents: TaskGroup) -> float:
         """Claim once; how many seconds to wait for the bell before the next time."""
@@ -251,7 +178,7 @@ class Supervisor:
             for kind in self.pauses.expired():
                 log.info("kind resumed", kind=kind)
             offers = list(self._offers())
-            room = min(self._capacity - len(self.actors), MOST)
+            room = min(self._capacity - len(self.crew.actors), MOST)
             if self.draining or room <= 0 or not offers:
                 return SLOW_LOOK
             self._claims += 1
@@ -276,7 +203,7 @@ class Supervisor:
     def _offers(self) -> Iterator[Offer]:
         for kind in self._kinds.values():
             most = kind.max_concurrent or self._capacity
-            room = most - self._alive[kind.name]
+            room = most - self.crew.alive(kind.name)
             if room > 0 and not self.pauses.holds(kind.name):
                 yield Offer(kind.name, room, kind.max_attempts, kind.timeout)
 
@@ -290,14 +217,8 @@ class Supervisor:
     def _spawn(self, agents: TaskGroup, claim: Claim, leased_until: float) -> None:
         kind, desk = self._known[claim.kind], self._desks.open(claim)
         actor = Actor(claim, kind, self._store, desk, self._settings, owner=self._owner)
-        former = self.actors.get(claim.agent_id)
-        self.actors[claim.agent_id] = actor
-        self._alive[claim.kind] = self._alive.get(claim.kind, 0) + 1
-        if kind.exclusive:
-            actor.leased_until = leased_until
-            self._exclusive[claim.agent_id] = actor
-        if self._closing:
-            actor.stop(Stop.SHUTDOWN)
+        actor.leased_until = leased_until
+        former = self.crew.add(actor, exclusive=kind.exclusive)
         agents.start_soon(self._run, actor, former)
 
     async def _run(self, actor: Actor, former: Actor | None) -> None:
@@ -309,10 +230,7 @@ class Supervisor:
                 await self._note_failure(actor.claim)
         finally:
             self.unwritten += actor.unwritten
-            if self.actors.get(actor.claim.agent_id) is actor:
-                del self.actors[actor.claim.agent_id]
-                self._exclusive.pop(actor.claim.agent_id, None)
-            self._alive[actor.claim.kind] -= 1
+            self.crew.remove(actor)
             self._bell.set()
 
     async def _note_failure(self, claim: Claim) -> None:
@@ -332,13 +250,13 @@ class Supervisor:
             with anyio.move_on_after(TELLING):
                 await self._store.tell_paused(claim.agent_id, claim.token, kind.failure_pause)
         except MusterdError as error:  # it is paused all the same
-            log.warning(
-                "pause not told", kind=kind.name, error=str(error), **_named(claim.agent_id)
-            )
+            log.warning("pause not told", kind=kind.name, error=str(error), **about(claim.agent_id))
 
     async def _end(self, former: Actor) -> None:
         """End an agent of the same id, whose record somebody removed: its work must not overlap."""
-        log.warning("an agent of this id still runs, its record is gone", **_ids(former))
+        log.warning(
+            "an agent of this id still runs, its record is gone", **about(former.claim.agent_id)
+        )
         former.stop(Stop.LOST)
         while not former.gone:  # noqa: ASYNC110 - too rare for each actor to carry an event
             await anyio.sleep(LOOK)
@@ -350,16 +268,16 @@ class Supervisor:
         yet.
         """
         listed = await self._store.owned(self._node)
-        claims = await self._store.adopt(one for one in listed if one not in self.actors)
+        claims = await self._store.adopt(one for one in listed if one not in self.crew.actors)
         leased_until = boottime() + self._settings.heartbeat_ttl
         # Nobody has renewed them so far: how long their leases last is known only after this.
         await self._store.renew(claim.agent_id for claim in claims)
         for claim in claims:
             if claim.kind not in self._known:  # its record was changed by hand
                 continue
-            log.warning("agent adopted, the answer to its claim was lost", **_named(claim.agent_id))
+            log.warning("agent adopted, the answer to its claim was lost", **about(claim.agent_id))
             self._spawn(agents, claim, leased_until)
-        unmanned = [one for one in listed if one not in self.actors]
+        unmanned = [one for one in listed if one not in self.crew.actors]
         epoch = self._owner.partition("/")[2]
         answers = await self._store.settle(unmanned, self._node, ended=[epoch])
         self._missing = False
@@ -369,16 +287,8 @@ class Supervisor:
                 unsettled.add(agent_id)
                 if agent_id not in self._unsettled:
                     log.warning(
-                        "agent without an actor not settled", error=str(answer), **_named(agent_id)
+                        "agent without an actor not settled", error=str(answer), **about(agent_id)
                     )
             elif answer.agent:
-                log.warning("agent without an actor settled", **_named(agent_id))
+                log.warning("agent without an actor settled", **about(agent_id))
         self._unsettled = unsettled
-
-
-def _ids(actor: Actor) -> dict[str, str]:
-    return _named(actor.claim.agent_id)
-
-
-def _named(agent_id: str) -> dict[str, str]:
-    return {"task_id": ids.task_id_of(agent_id), "agent_id": agent_id}

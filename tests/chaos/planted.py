@@ -63,7 +63,7 @@ PLANTS: Final = (
     Plant(
         "kills not read again", 5, "control.py",
         "            async for agent_id, request in self._kill_requests():\n"
-        "                self._supervisor.kill(agent_id, _grace(request))\n",
+        "                self._supervisor.crew.kill(agent_id, _grace(request))\n",
         "            pass\n",
     ),
     Plant(
@@ -80,7 +80,7 @@ PLANTS: Final = (
     ),
     Plant(
         "superseded owner not told", 4, "heartbeat.py",
-        "            self._supervisor.lose(agent_id)\n",
+        "            self._supervisor.crew.lose(agent_id)\n",
         "            pass\n",
     ),
     Plant(

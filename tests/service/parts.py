@@ -64,7 +64,11 @@ class Parts:
             self.store, self.desks, self.kinds, settings, epoch, self.troubles
         )
         self.membership = Membership(
-            settings, epoch, self.store, self.supervisor.count, lambda: self.supervisor.pauses.kinds
+            settings,
+            epoch,
+            self.store,
+            self.supervisor.crew.count,
+            lambda: self.supervisor.pauses.kinds,
         )
 
     async def submit(self, kind: str = "work", **options: Any) -> str:
@@ -122,4 +126,4 @@ async def claiming(parts: Parts) -> AsyncIterator[None]:
         yield
         await parts.store.kill_tasks(await parts.reads.live_tasks(), "", KillOrder())
         parts.supervisor.drain()
-        parts.supervisor.shut_down()
+        parts.supervisor.crew.shut_down()
