@@ -102,10 +102,10 @@ async def kept(folder: Path) -> AsyncIterator[EmbeddedValkey]:
         group.cancel_scope.cancel()
 
 
-async def strike(folder: Path) -> None:
-    """Kill the server of the folder, and return once another one runs there."""
+async def strike(folder: Path, signum: int = signal.SIGKILL) -> None:
+    """End the server of the folder, and return once another one runs there."""
     before = server_pid(folder)
-    os.kill(before, signal.SIGKILL)
+    os.kill(before, signum)
     await wait_until(lambda: find(folder) and server_pid(folder) != before, 10, "a new server")
 
 
@@ -279,11 +279,11 @@ async def test_server_that_died_while_held(folder: Path) -> None:
 
 
 async def test_started_again(folder: Path) -> None:
-    """A server that is killed is started again where it was, and has all it had taken."""
+    """Whatever ends a server, it is started again where it was, and has all it had taken."""
     async with kept(folder) as server:
         await ask(server.url, "SET", "key", "value")
-        for _ in range(3):
-            await strike(folder)
+        for signum in (signal.SIGKILL, signal.SIGTERM, signal.SIGRTMIN + 6):
+            await strike(folder, signum)
             assert await ask(server.url, "GET", "key") == "value"
     assert server_is_gone(folder)
 

@@ -196,7 +196,10 @@ class _Server:
         """How the server has ended, as fields; of one that another daemon started nobody knows."""
         child, self._child = self._child, None
         code = None if child is None else child.poll()
-        return {"signal": signal.Signals(-code).name} if code and code < 0 else {"code": code}
+        if code is None or code >= 0:
+            return {"code": code}
+        names = {int(known): known.name for known in signal.Signals}
+        return {"signal": names.get(-code, str(-code))}  # real-time signals have no names
 
     async def release(self) -> None:
         """End the server, all data written; by force if it does not end in time."""
