@@ -106,7 +106,12 @@ async def strike(folder: Path, signum: int = signal.SIGKILL) -> None:
     """End the server of the folder, and return once another one runs there."""
     before = server_pid(folder)
     os.kill(before, signum)
-    await wait_until(lambda: find(folder) and server_pid(folder) != before, 10, "a new server")
+    file = folder / "valkey/pid"  # gone before its server is, and written after that one listens
+
+    def is_another() -> bool:
+        return find(folder) is not None and state_dir.read(file) not in {"", f"{before}\n"}
+
+    await wait_until(is_another, 10, "a new server")
 
 
 def count(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:

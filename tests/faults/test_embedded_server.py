@@ -36,6 +36,7 @@ class Private(Server):
 
     def kill(self) -> None:
         """End it by SIGKILL."""
+        assert self.is_running, "the server is down"
         os.kill(self.pid, signal.SIGKILL)
 
     @property
