@@ -96,8 +96,7 @@ class Stage:
             if code != 0:
                 tail = tuple(daemon.log_text().splitlines()[-5:])
                 self.breaks.append(Break(8, f"{daemon.node}: exit code {code}", evidence=tail))
-            if "Traceback" in daemon.log_text():
-                text = daemon.log_text()
+            if "Traceback" in (text := daemon.own_log_text()):
                 at = text.index("Traceback")
                 what = f"{daemon.node} has met a fault of its own"
                 self.breaks.append(

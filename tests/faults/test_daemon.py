@@ -42,7 +42,7 @@ async def test_sigstop_and_sigcont(trouble: Trouble, point: str) -> None:
     daemon.cont()
     await trouble.goes_on(point, agent_id)
     await wait_until(lambda: not trouble.processes_of(agent_id))
-    assert "Traceback" not in daemon.log_text()
+    assert "Traceback" not in daemon.own_log_text()
 
 
 @pytest.mark.parametrize("point", POINTS)

@@ -92,7 +92,7 @@ async def test_embedded_server_dies(
         assert (await scene.agent(kept)).status == "running"
         said = [line for line in daemon.log() if line["event"].startswith("private valkey ended")]
         assert [(line["level"], line["signal"]) for line in said] == [("warning", "SIGKILL")] * 2
-        assert "Traceback" not in daemon.log_text()
+        assert "Traceback" not in daemon.own_log_text()
         await scene.quiet()
     daemon.sigterm()
     assert await daemon.wait_exit() == 0

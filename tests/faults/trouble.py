@@ -148,7 +148,7 @@ class Trouble:
         for agent_id in kept:
             assert (await self.scene.agent(agent_id)).status == "running"
         for daemon in daemons:
-            assert "Traceback" not in daemon.log_text()
+            assert "Traceback" not in daemon.own_log_text()
         await self.scene.quiet()
 
     async def submit(self, kind: str, context: Any = None, **options: Any) -> str:

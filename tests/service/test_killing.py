@@ -190,7 +190,7 @@ async def test_request_that_is_nonsense_is_a_request(scene: Scene, request_text:
     await scene.redis.hset(scene.keys.kills, agent_id, request_text)
     assert await scene.ending(agent_id) == ("killed", "killed")
     assert (await scene.ask({"command": "ping"}))["node"] == daemon.node
-    assert "Traceback" not in daemon.log_text()
+    assert "Traceback" not in daemon.own_log_text()
 
 
 async def test_false_bell_kills_nobody(scene: Scene) -> None:

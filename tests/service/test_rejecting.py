@@ -108,5 +108,5 @@ async def test_a_validator_harms_its_agent_alone(scene: Scene) -> None:
         task = await scene.ended(url)
         assert (task.status, task.reason, task.error) == ("failed", "error", error)
     assert (await scene.ended(await scene.submit("visit", {"url": "a"}))).status == "completed"
-    assert "Traceback" not in daemon.log_text()
+    assert "Traceback" not in daemon.own_log_text()
     await scene.quiet()

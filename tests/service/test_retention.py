@@ -46,7 +46,7 @@ async def test_records_indexes_and_output_go(scene: Scene) -> None:
         return await keys(scene) <= lasting
 
     await wait_until(is_as_before, 20, "only what lasts is left")
-    assert "Traceback" not in daemon.log_text()
+    assert "Traceback" not in daemon.own_log_text()
 
 
 async def test_only_so_many_ended_tasks_are_kept(scene: Scene) -> None:

@@ -166,7 +166,7 @@ async def test_sigterm_while_valkey_is_away(open_own: OpenOwn) -> None:
         scene.server.stop()
         daemon.sigterm()
         assert await daemon.wait_exit(20) == 1
-        assert "Traceback" not in daemon.log_text()
+        assert "Traceback" not in daemon.own_log_text()
         assert procfs.stat(pid) is None
         # Nobody could be told; who comes next under this name settles it.
         scene.server.start()
@@ -218,7 +218,7 @@ async def test_sigterm_while_the_private_server_starts(scene: Scene) -> None:
     daemon.sigterm()
     assert await daemon.wait_exit() == 0
     assert is_free(folder / "lock")
-    assert "Traceback" not in daemon.log_text()
+    assert "Traceback" not in daemon.own_log_text()
 
 
 async def test_sigterm_while_the_private_server_cannot_start(scene: Scene) -> None:

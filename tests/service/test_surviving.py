@@ -49,7 +49,7 @@ async def test_garbage_on_every_channel(scene: Scene) -> None:
     assert (await scene.ended(await scene.submit("echo"))).status == "completed"
     assert (await scene.ask({"command": "ping"}))["node"] == daemon.node
     assert (await scene.agent(agent_id)).status == "running"
-    assert "Traceback" not in daemon.log_text()
+    assert "Traceback" not in daemon.own_log_text()
     await scene.quiet()
 
 
@@ -79,7 +79,7 @@ async def test_key_of_a_wrong_type(unwatched: Scene, name: str) -> None:
     await _repair(scene, key, kept)
     assert (await scene.ended(await scene.submit("echo"))).status == "completed"
     assert await daemon_lives(scene, daemon.node)
-    assert "Traceback" not in daemon.log_text()
+    assert "Traceback" not in daemon.own_log_text()
     await scene.client.kill_all()
     await scene.ended(agent_id)
 
@@ -217,5 +217,5 @@ async def test_killed_connections_are_made_again(scene: Scene) -> None:
         if number % 5 == 0:
             await scene.redis.client_kill_filter(_type="pubsub")
         assert (await scene.ended(task_id)).status == "completed"
-    assert "Traceback" not in daemon.log_text()
+    assert "Traceback" not in daemon.own_log_text()
     await scene.quiet()

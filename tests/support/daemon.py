@@ -120,6 +120,11 @@ class Daemon:
         """The whole log as it was written."""
         return self._log.read_text(errors="replace") if self._log.exists() else ""
 
+    def own_log_text(self) -> str:
+        """The log without what agents wrote: a traceback in it is of a fault of the daemon."""
+        lines = self.log_text().splitlines()
+        return "\n".join(line for line in lines if '"event":"output"' not in line)
+
     def close(self) -> None:
         """End it and all processes of its agents, and delete its folder."""
         if self.process is not None and self.process.poll() is None:
