@@ -15,7 +15,7 @@ from tests.service.scene import Scene
 from tests.support.daemon import Daemon
 from tests.support.wait import wait_until
 
-COUNT: Final = 1000 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 2_000
+COUNT: Final = 50_000 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 2_000
 """Messages on each of the two channels."""
 
 PACE: Final = 200
