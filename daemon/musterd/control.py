@@ -27,7 +27,7 @@ from musterd.pulse import Pulse
 from musterd.settings import Settings
 from musterd.supervisor import Supervisor
 from musterd.troubles import Troubles
-from musterd.valkey import ANSWER_TIMEOUT, FAULTS
+from musterd.valkey import FAULTS
 
 HANDLERS: Final = 256
 """Commands carried out at once, more than HELD; further ones wait in the socket."""
@@ -37,6 +37,9 @@ PAGE: Final = 500
 
 LOGGED: Final = 200
 """Bytes of a bad command that the log shows."""
+
+CONFIRM: Final = 1.0
+"""Seconds within which a subscription is confirmed, also by a server that is busy."""
 
 PAUSE: Final = 0.1
 """Seconds before a lost subscription is tried again."""
@@ -182,7 +185,7 @@ class Control:
         """Return when the server has confirmed every channel: before that, messages may pass by."""
         await pubsub.subscribe(*self._channels)
         for _ in self._channels:
-            if await pubsub.get_message(timeout=ANSWER_TIMEOUT) is None:
+            if await pubsub.get_message(timeout=max(self._patience, CONFIRM)) is None:
                 raise RedisTimeoutError("no confirmation of the subscription")
 
     async def _listen(self, pubsub: PubSub, handlers: TaskGroup) -> None:

@@ -16,7 +16,7 @@ class _Configuration:
     apply: Callable[[], None] | None = None
 
 
-def configure_with(apply: Callable[[], None]) -> None:
+def configure_with(apply: Callable[[], None] | None) -> None:
     """Call this before the first line, where nothing is configured by then."""
     _Configuration.apply = apply
 

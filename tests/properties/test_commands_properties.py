@@ -14,7 +14,7 @@ from musterd.submission import Submission
 from tests.properties.test_ids_properties import NAMES, TASK_IDS
 from tests.properties.values import JSON, TEXTS, encoded, mutated
 
-SLOWEST: Final = 5.0
+SLOWEST: Final = 40.0
 """Seconds for the worst message of a mebibyte; it takes half of one on an idle machine."""
 
 WORDS = TEXTS.filter(bool)

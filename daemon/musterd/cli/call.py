@@ -36,7 +36,10 @@ def call(work: Callable[["Client"], Awaitable[Value]]) -> Value:
                 return await work(client)
         raise click.Abort
 
-    return anyio.run(with_client)
+    try:
+        return anyio.run(with_client)
+    finally:
+        late_log.configure_with(None)  # whoever runs in this process next decides for itself
 
 
 def _log_to_standard_error() -> None:
