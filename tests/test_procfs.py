@@ -36,7 +36,8 @@ async def test_a_child_and_its_end(tmp_path: Path) -> None:
         assert 0 < own.started <= stat.started
         assert child.pid in procfs.children()
         assert child.pid in procfs.pids()
-        assert b"COLOUR=red" in procfs.environment(child.pid)
+        # For a moment a child has no environment of its own yet.
+        await wait_until(lambda: b"COLOUR=red" in procfs.environment(child.pid))
     finally:
         child.kill()
     await wait_until(lambda: not is_alive(child.pid))
