@@ -30,7 +30,7 @@ demo: $(VENV)/.installed
 
 test: $(VENV)/.installed-dev
 	@rm -f .coverage .coverage.*
-	$(BIN)/python -m coverage run -m pytest --numprocesses $(PARALLEL) --dist loadgroup --tb=native
+	$(BIN)/python -m coverage run -m pytest --numprocesses $(PARALLEL) --dist loadscope --tb=native
 	@$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import AsyncIterator, Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
 from functools import partial
+from typing import Any
 
 import hypothesis
 import pytest
@@ -14,6 +15,7 @@ from musterd.settings import load
 from tests.support.daemon import Daemon
 from tests.support.fixtures import LoadSettings, StartDaemon, StartServer
 from tests.support.leaks import find_leaks
+from tests.support.schedule import Schedule
 from tests.support.server import Server
 
 _failed = pytest.StashKey[bool]()
@@ -34,6 +36,12 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "leaves_work(why): the test may end while tasks or agents are live"
     )
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Schedule:
+    """How tests are handed out to those who run them side by side."""
+    return Schedule(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -16,6 +16,7 @@ from musterd.runtimes.base import AgentFailed, Context, ContextRejected
 from tests.checker.checking import checking
 from tests.service.parts import Parts, make_kind, open_parts
 from tests.support.fixtures import LoadSettings, StartServer
+from tests.support.pace import within
 from tests.support.proxy import Proxy, Way
 from tests.support.server import Server
 from tests.support.wait import wait_until
@@ -146,7 +147,7 @@ async def test_context_that_is_no_json_is_rejected(parts: Parts) -> None:
 async def test_timeout_ends_the_attempt(parts: Parts) -> None:
     """The body is stopped, and the next attempt waits for its turn."""
     actor = await make_actor(parts, forever, timeout=0.05, max_attempts=2, backoff=600.0)
-    with anyio.fail_after(5):
+    with anyio.fail_after(within(5)):
         await actor.run()
     assert await ending(parts, actor) == ("failed", "timeout", "pending", None)
     agent = await parts.agent(actor.claim.agent_id)
@@ -157,7 +158,7 @@ async def test_timeout_ends_the_attempt(parts: Parts) -> None:
 async def test_task_may_set_its_own_timeout(parts: Parts) -> None:
     """It wins over the kind's."""
     actor = await make_actor(parts, forever, timeout=600.0, task={"timeout": 0.05})
-    with anyio.fail_after(5):
+    with anyio.fail_after(within(5)):
         await actor.run()
     assert await ending(parts, actor) == ("failed", "timeout", "failed", "timeout")
 
@@ -189,7 +190,7 @@ async def run_until_started(
     parts: Parts, actor: Actor, then: Callable[[], Awaitable[None] | None]
 ) -> None:
     """Run an actor, and do something as soon as its record says that it runs."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(within(5)):
         async with anyio.create_task_group() as group:
             group.start_soon(actor.run)
             await wait_until(lambda: parts.is_status(actor.claim.agent_id, "running"))
@@ -386,7 +387,7 @@ async def test_last_write_can_be_given_up(own_server: StartServer, settings: Loa
 
     async with open_parts(settings(url=server.url)) as parts:
         actor = await make_actor(parts, body)
-        with anyio.fail_after(5):
+        with anyio.fail_after(within(5)):
             async with anyio.create_task_group() as group:
                 group.start_soon(actor.run)
                 await wait_until(lambda: parts.is_status(actor.claim.agent_id, "running"))

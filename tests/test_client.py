@@ -24,6 +24,7 @@ from musterd.moves import KillOutcome
 from musterd.records import AgentRecord, Event, TaskRecord
 from musterd.submission import Submission
 from tests.support.fixtures import LoadSettings, StartServer
+from tests.support.pace import within
 from tests.support.wait import wait_until
 from tests.support.world import KIND, World
 
@@ -221,7 +222,7 @@ async def test_kill_and_wait(client: Client, world: World) -> None:
         await wait_until(lambda: world.redis.hlen(client.keys.kills))
         assert not returned.is_set()
         await world.finish(agent_id, token)
-        with anyio.fail_after(2):
+        with anyio.fail_after(within(2)):
             await returned.wait()
 
 
@@ -296,7 +297,7 @@ async def test_events_that_are_gone(client: Client) -> None:
 
 async def test_command_without_daemons(client: Client) -> None:
     """Nobody replies, and nobody is waited for."""
-    with anyio.fail_after(1):
+    with anyio.fail_after(within(1)):
         assert await client.command("ping") == []
         assert await client.command("ping", node="n1", limit=0.05) == []
 

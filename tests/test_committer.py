@@ -22,6 +22,7 @@ from musterd.store import Store
 from musterd.submission import Submission
 from tests.checker.checking import checking
 from tests.support.fixtures import StartServer
+from tests.support.pace import within
 from tests.support.server import Server
 from tests.support.wait import wait_until
 from tests.support.world import KIND, World
@@ -86,7 +87,7 @@ async def test_lone_step_goes_at_once_and_alone(committer: Committer, world: Wor
     """There is no timer that it would wait for: one step, one call."""
     await committer.commit(submission("warm"))
     before = await calls(world.redis)
-    with anyio.fail_after(1):
+    with anyio.fail_after(within(1)):
         assert await committer.commit(submission("t")) == ["ok", 1]
     assert await calls(world.redis) - before == 1
 
@@ -162,7 +163,7 @@ async def test_step_that_must_wait_holds_up_no_other(own_server: StartServer, pr
             for number in range(3 * LANES):
                 actors.start_soon(submit, committer, f"t{number}")
                 await anyio.wait_all_tasks_blocked()
-                with anyio.fail_after(2):
+                with anyio.fail_after(within(2)):
                     assert await committer.commit(("renew", agent_id)) == ["ok", []]
             assert answers == []
             assert not link.serving

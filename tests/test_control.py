@@ -17,6 +17,7 @@ from musterd.runtimes.base import Context
 from tests.service.parts import Parts, claiming, make_kind, open_parts
 from tests.service.scene import next_reply
 from tests.support.fixtures import LoadSettings, StartServer
+from tests.support.pace import within
 from tests.support.wait import wait_until
 
 
@@ -55,7 +56,7 @@ async def listening(parts: Parts) -> AsyncIterator[Control]:
         )
         async with anyio.create_task_group() as group:
             group.start_soon(control.run)
-            with anyio.fail_after(5):
+            with anyio.fail_after(within(5)):
                 await control.subscribed.wait()
             yield control
             group.cancel_scope.cancel()
@@ -104,12 +105,12 @@ async def test_stop_waits_for_what_was_heard(settings: LoadSettings) -> None:
         reply = f"{parts.keys.reply}x"
         async with parts.redis.pubsub() as pubsub:
             await pubsub.subscribe(reply)
-            assert await pubsub.get_message(timeout=5)
+            assert await pubsub.get_message(timeout=30)
             for _ in range(50):
                 await parts.redis.publish(
                     parts.keys.control, f'{{"command":"pause","replyTo":"{reply}"}}'
                 )
-            assert await pubsub.get_message(timeout=5)
+            assert await pubsub.get_message(timeout=30)
             await control.stop()
             await hears(parts, 0)
         assert parts.supervisor.pauses.everything
@@ -121,13 +122,13 @@ async def asking(parts: Parts) -> AsyncIterator[Ask]:
     reply_to = f"{parts.keys.reply}x"
     async with parts.redis.pubsub() as pubsub:
         await pubsub.subscribe(reply_to)
-        assert await pubsub.get_message(timeout=5)
+        assert await pubsub.get_message(timeout=30)
 
         async def ask(*commands: dict[str, Any], count: int) -> list[Any]:
             for command in commands:
                 text = json.dumps({"replyTo": reply_to} | command)
                 await parts.redis.publish(parts.keys.control, text)
-            with anyio.fail_after(3):
+            with anyio.fail_after(within(3)):
                 return [await next_reply(pubsub) for _ in range(count)]
 
         yield ask
@@ -211,7 +212,7 @@ async def test_stop_does_not_wait_for_what_was_answered(
     ):
         await parts.redis.config_set("maxmemory", 1)
         assert not (await ask(spawn(1), count=1))[0]["ok"]
-        with anyio.fail_after(2):
+        with anyio.fail_after(within(2)):
             await control.stop()
 
 

@@ -19,6 +19,7 @@ from musterd.runtimes.base import Context
 from musterd.settings import Settings, load
 from tests.service.parts import EPOCH, Parts, make_kind, open_parts
 from tests.support.fixtures import LoadSettings, StartServer
+from tests.support.pace import within
 from tests.support.steps import Unheard
 from tests.support.wait import wait_until
 
@@ -53,7 +54,7 @@ async def open_desk(parts: Parts) -> tuple[Desk, Claim]:
 
 async def under_way(parts: Parts, desk: Desk) -> None:
     """Return while a round is under way that holds something of a desk; it takes a millisecond."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(within(5)):
         while desk not in parts.desks.writing:
             await anyio.lowlevel.checkpoint()
 
@@ -125,7 +126,7 @@ async def test_flush_returns_when_all_is_written(parts: Parts) -> None:
 async def test_flush_of_nothing_is_no_wait() -> None:
     """An agent that told nothing ends at once, also while the server is away."""
     async with unheard() as (desks, _):
-        with anyio.fail_after(1):
+        with anyio.fail_after(within(1)):
             await desks.open(Claim("t.1", "x", "t", "work", 1, 1, None, "")).flush()
 
 
@@ -141,7 +142,7 @@ async def test_flush_does_not_wait_for_who_tells_on(parts: Parts) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(tell_on)
         await under_way(parts, desk)
-        with anyio.fail_after(2):
+        with anyio.fail_after(within(2)):
             await desk.flush()
         group.cancel_scope.cancel()
 
@@ -152,7 +153,7 @@ async def test_flush_during_a_round_waits_for_the_next(parts: Parts) -> None:
     desk.output("stdout", "a")
     await under_way(parts, desk)
     assert desk not in parts.desks.marked
-    with anyio.fail_after(2):
+    with anyio.fail_after(within(2)):
         await desk.flush()
     assert await lines(parts, claim) == ["a"]
 

@@ -14,6 +14,7 @@ import pytest
 
 from musterd.leftovers import end_leftovers
 from musterd.runtimes import brand
+from tests.support.pace import within
 from tests.support.wait import wait_until
 
 NODE = f"n{secrets.token_hex(4)}"
@@ -105,7 +106,7 @@ async def test_one_that_is_stopped_ends(start: Start) -> None:
     """SIGSTOP does not outlast SIGTERM."""
     old = await start(f"{NODE}/old")
     old.send_signal(signal.SIGSTOP)
-    with anyio.fail_after(5):
+    with anyio.fail_after(within(5)):
         await end_leftovers([f"{NODE}/old"], grace=60)
     assert old.poll() is not None
 

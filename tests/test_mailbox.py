@@ -12,6 +12,7 @@ from musterd.moves import Claim
 from musterd.runtimes.base import Context
 from tests.service.parts import EPOCH, Parts, make_kind, open_parts
 from tests.support.fixtures import LoadSettings
+from tests.support.pace import within
 from tests.support.wait import wait_until
 
 
@@ -34,7 +35,7 @@ class Correspondent:
 
     async def take(self, count: int) -> list[Any]:
         """The next messages."""
-        with anyio.fail_after(5):
+        with anyio.fail_after(within(5)):
             return [await anext(self.mailbox) for _ in range(count)]
 
 

@@ -12,6 +12,7 @@ from musterd.membership import Membership
 from musterd.scripts import Caller
 from musterd.store import Store
 from tests.support.fixtures import LoadSettings
+from tests.support.pace import within
 from tests.support.wait import wait_until
 from tests.support.world import Plain, World
 
@@ -90,7 +91,7 @@ async def test_paused_kinds_are_announced_at_once(house: House) -> None:
 async def test_name_of_a_live_daemon_is_refused_at_once(house: House) -> None:
     """The message says who has it, by process and host."""
     await house.member("e1").join()
-    with anyio.fail_after(0.5), pytest.raises(NameTakenError, match=str(os.getpid())):
+    with anyio.fail_after(within(0.5)), pytest.raises(NameTakenError, match=str(os.getpid())):
         await house.member("e2").join()
     assert await house.field("epoch") == "e1"
 
@@ -100,7 +101,7 @@ async def test_name_of_a_dead_process_is_taken_at_once(house: House) -> None:
     await house.member("e1").join()
     boot, namespace, pid, start = identity.own().split("/")
     await house.world.redis.hset(house.key, "process", f"{boot}/{namespace}/{pid}/{int(start) - 1}")
-    with anyio.fail_after(0.5):
+    with anyio.fail_after(within(0.5)):
         await house.member("e2").join()
     assert await house.field("epoch") == "e2"
 

@@ -15,6 +15,7 @@ from structlog.testing import capture_logs
 from musterd import valkey
 from musterd.link import Link
 from musterd.probe import INTERVAL, LATE, PATIENCE, Probe
+from tests.support.pace import within
 from tests.support.proxy import Proxy
 from tests.support.server import Server
 
@@ -123,7 +124,7 @@ async def test_own_standstill_is_no_silence(proxy: Proxy, link: Link) -> None:
         await prober.ping()
         with capture_logs() as lines:
             for _ in range(3):
-                with anyio.fail_after(5):
+                with anyio.fail_after(within(5)):
                     while not pool._in_use_connections:
                         await anyio.lowlevel.checkpoint()
                 await pass_time(0.02)

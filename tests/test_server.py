@@ -6,6 +6,7 @@ from musterd import valkey
 from musterd.link import Link
 from musterd.server import Server as Reached
 from tests.support.fixtures import LoadSettings, StartServer
+from tests.support.pace import within
 from tests.support.proxy import Proxy
 
 ANSWERS = 4000
@@ -21,6 +22,6 @@ async def test_a_start_waits_wherever_it_is_cut(
         for count in range(1, ANSWERS, 250):
             proxy.cut_within(count)
             async with valkey.connect(proxy.url, connections=1) as redis:
-                with anyio.fail_after(10):
+                with anyio.fail_after(within(10)):
                     await Reached(redis, Link(proxy.url), settings()).reach()
             proxy.heal()

@@ -159,9 +159,9 @@ async def test_submitter(
     with submitter.pubsub() as pubsub:
         pubsub.subscribe(reply)
         spawn = {"command": "spawn", "kind": "true", "taskId": "t2", "replyTo": reply}
-        pubsub.get_message(timeout=5)
+        pubsub.get_message(timeout=30)
         submitter.publish(f"{PREFIX}:submit", json.dumps(spawn))
-        answer = pubsub.get_message(timeout=5)
+        answer = pubsub.get_message(timeout=30)
     assert json.loads(answer["data"])["result"] == {"taskId": "t2", "created": True}
     await wait_until(lambda: status(guarded, "task:t2") == "completed")
     kill = json.dumps({"command": "kill", "taskId": "t1"})

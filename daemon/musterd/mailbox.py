@@ -26,7 +26,9 @@ class Mailbox:
         token: of its owner.
     """
 
-    __slots__ = ("_agent_id", "_bell", "_fetched", "_notes", "_taken", "_token", "_turn")
+    __slots__ = (
+        "_agent_id", "_bell", "_failed", "_fetched", "_notes", "_taken", "_token", "_turn",
+    )  # fmt: skip
 
     def __init__(self, notes: Notes, agent_id: str, token: str) -> None:
         self._notes = notes
@@ -36,6 +38,7 @@ class Mailbox:
         self._fetched: deque[Message] = deque()
         self._bell = anyio.Event()
         self._turn = anyio.Lock()
+        self._failed = False
 
     def ring(self) -> None:
         """There may be more."""
@@ -71,7 +74,11 @@ class Mailbox:
 
     async def _fetch(self) -> list[Message]:
         try:
-            return await self._notes.receive(self._agent_id, self._token, self._taken)
+            messages = await self._notes.receive(self._agent_id, self._token, self._taken)
         except MusterdError as error:  # where it is no longer ours, the lease is lost and says so
-            log.warning("messages not read", error=str(error))
+            tell = log.debug if self._failed else log.warning
+            tell("messages not read", error=str(error))
+            self._failed = True
             return []
+        self._failed = False
+        return messages

@@ -8,9 +8,7 @@ import pytest
 from tests.chaos.plan import ON_DAEMON, ON_LINK, ON_SERVER, make_plan
 from tests.chaos.run import play
 from tests.chaos.troubles import Trouble, Troubles
-
-SLACK = 3.0
-"""Seconds that bounds are widened by: other tests may run beside this one."""
+from tests.support.pace import within
 
 FAILED_ONCE = (3, 5, 6)
 """Seeds that have found something: a later attempt that the checker took for an overlap; calls
@@ -51,7 +49,7 @@ def test_calm_is_what_no_trouble_touches() -> None:
 async def test_short_run(seed: int, tmp_path: Path) -> None:
     """Every promise holds through some fifty faults; `make chaos` goes on for longer."""
     plan = make_plan(seed, 15, str(tmp_path))
-    report = await play(plan, tmp_path, slack=SLACK, tell=_tell)
+    report = await play(plan, tmp_path, slack=within(1), tell=_tell)
     _tell(str(report))
     assert sum(report.faults.values()) == len(plan.faults)
 

@@ -14,6 +14,7 @@ import pytest
 from tests.cli.conftest import Cli, Program
 from tests.service.scene import KINDS
 from tests.support.fixtures import StartDaemon, StartServer
+from tests.support.pace import within
 from tests.support.wait import wait_until
 
 Complete: TypeAlias = Callable[..., list[str]]
@@ -30,7 +31,7 @@ def complete(program: Program) -> Complete:
             "COMP_CWORD": str(len(words)),
         }
         process = program(env=asked | env)
-        out, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=60)
         assert (process.returncode, err) == (0, "")
         return [line.partition(",")[2] for line in out.splitlines() if line]
 
@@ -75,7 +76,7 @@ def test_slow_server_is_not_waited_for(complete: Complete, own_server: StartServ
     server.pause()
     began = time.monotonic()
     assert complete("kill", "", VALKEY_URL=server.url) == []
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < within(2)
     server.resume()
 
 

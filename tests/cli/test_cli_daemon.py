@@ -22,7 +22,7 @@ from tests.support.wait import wait_until
 async def run(program: Program, *arguments: str) -> tuple[int, str, str]:
     """Run a command to its end: exit code, standard output, standard error."""
     process = program(*arguments)
-    out, err = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=20))
+    out, err = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=60))
     return process.returncode, out, err
 
 
@@ -187,7 +187,7 @@ async def test_run_embedded(program: Program, tmp_path: Path) -> None:
         while json.loads(line := process.stderr.readline())["event"] != "ready":
             assert line
         ps = program("ps", "--json", env=environment)
-        out, _ = await anyio.to_thread.run_sync(lambda: ps.communicate(timeout=20))
+        out, _ = await anyio.to_thread.run_sync(lambda: ps.communicate(timeout=60))
         (node,) = json.loads(out)["nodes"]
         assert (node["node"], node["capacity"]) == ("n1", 7)
         process.send_signal(signal.SIGTERM)

@@ -54,12 +54,12 @@ def test_json(healthy: Cli, prefix: str) -> None:
 def test_unreachable_server_is_exit_5(program: Program) -> None:
     """Without a server the local findings are printed, also as JSON."""
     where = {"VALKEY_URL": "redis://:hunter2@127.0.0.1:1"}
-    out, err = program("doctor", env=where).communicate(timeout=20)
+    out, err = program("doctor", env=where).communicate(timeout=60)
     assert "this machine" in out
     assert "is not reachable" in out
     assert "hunter2" not in out
     process = program("doctor", "--json", env=where)
-    assert "is not reachable" in process.communicate(timeout=20)[0]
+    assert "is not reachable" in process.communicate(timeout=60)[0]
     assert (process.returncode, err) == (5, "")
 
 

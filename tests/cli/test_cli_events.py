@@ -61,7 +61,7 @@ def test_follow_outlives_the_server(program: Program, own_server: StartServer) -
     assert "does not answer" in process.stderr.readline()
     server.start()
     assert program("submit", "check", "--id", "t3", env=env).wait(20) == 0
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert "t3" in out
     assert (process.returncode, err.count("\n")) == (0, 1)
     assert err.endswith("answers again; going on\n")
@@ -99,7 +99,7 @@ def test_follow_prints_at_once(two: Cli, program: Program) -> None:
     assert "t1" in process.stdout.readline()
     assert "t2" in process.stdout.readline()
     two("submit", "check", "--id", "t3")
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert "t3" in out
     assert (process.returncode, err) == (0, "")
 
@@ -113,6 +113,6 @@ def test_nonsense_in_the_log_is_no_data(
     with server.client() as redis:
         redis.xadd(key, {"event": "{"})
     process = program("events", "--json")
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, len([json.loads(line) for line in out.splitlines()])) == (0, 2)
     assert "event skipped" in err

@@ -148,7 +148,7 @@ async def recorded(count: int) -> list[str]:
 
 async def output(process: "subprocess.Popen[str]") -> str:
     """What a process has written to standard output, once it has ended well."""
-    out, err = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=10))
+    out, err = await anyio.to_thread.run_sync(lambda: process.communicate(timeout=60))
     assert (process.returncode, err) == (0, "")
     return str(out)
 

@@ -74,6 +74,6 @@ def test_follow(cli: Cli, program: Program) -> None:
         return process
 
     process = as_daemon(run)
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (0, "c\nd\ne\nf\ng\n")
     assert "2 lines came faster than they could be read" in err

@@ -76,7 +76,7 @@ def test_commands_import_no_more_than_they_use(where: dict[str, str]) -> None:
 def test_unreachable_server_is_exit_5(program: Program) -> None:
     """Without a server there is one line that says so, and no traceback."""
     process = program("ps", env={"VALKEY_URL": "redis://127.0.0.1:1"})
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (5, "")
     assert err.startswith("musterd: Valkey at redis://127.0.0.1:1")
     assert "is not reachable" in err
@@ -129,7 +129,7 @@ def test_closed_pipe_is_quiet(program: Program) -> None:
     os.close(reader)
     process = program("events", stdout=writer)
     os.close(writer)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (1, "")
 
 
@@ -141,13 +141,13 @@ def test_interrupt_is_exit_130(program: Program) -> None:
     assert process.stdout is not None
     assert "t1" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=60)
     assert (process.returncode, err.strip()) == (130, "")
 
 
 def test_latin_terminal_shows_what_it_can(program: Program) -> None:
     """Text that the locale cannot write is escaped; the command does not fail on it."""
     process = program("submit", "--help", env={"PYTHONIOENCODING": "latin-1"})
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (0, "")
     assert "\\u2026" in out

@@ -51,7 +51,7 @@ def test_context_from_a_file(cli: Cli, tmp_path: Path) -> None:
 def test_context_from_standard_input(program: Program) -> None:
     """`--context-file -` reads standard input."""
     process = program("submit", "check", "--context-file", "-", stdin=subprocess.PIPE)
-    out, _ = process.communicate('{"a": 1}', timeout=20)
+    out, _ = process.communicate('{"a": 1}', timeout=60)
     assert task(out.strip()).context == {"a": 1}
 
 
@@ -130,6 +130,6 @@ def test_wait_timeout(cli: Cli) -> None:
 def test_no_answer_leaves_it_open(program: Program) -> None:
     """Where no answer comes, the task may be there: its id is told, which is safe to repeat."""
     process = program("submit", "check", "--id", "t1", env={"VALKEY_URL": "redis://127.0.0.1:1"})
-    out, err = process.communicate(timeout=20)
+    out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (5, "")
     assert "t1 may have been submitted all the same, and with --id t1 it is safe" in err

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from musterd import state_dir
-from tests.faults.trouble import BACK, SLACK, persist, tell
+from tests.faults.trouble import BACK, persist, tell
 from tests.service.scene import KINDS, Scene, open_scene
 from tests.support.daemon import Daemon
 from tests.support.fixtures import StartDaemon
+from tests.support.pace import within
 from tests.support.server import Server
 from tests.support.wait import wait_until
 
@@ -85,7 +86,7 @@ async def test_embedded_server_dies(
             assert await persist(partial(scene.ending, waiting)) == ("completed", None)
             back = time.monotonic() - died
             tell(f"back to work after {back:.2f} s")
-            assert back < BACK + SLACK
+            assert back < within(BACK)
             assert private.pid != before
             await scene.client.kill(doomed)
             assert await scene.ending(doomed) == ("killed", "killed")

@@ -5,6 +5,7 @@ from typing import Any
 
 from tests.faults.trouble import TTL, Trouble, last
 from tests.support.daemon import Daemon
+from tests.support.pace import within
 from tests.support.wait import wait_until
 
 WOKEN = "woken after its leases may have run out, commands that waited are dropped"
@@ -12,7 +13,7 @@ WOKEN = "woken after its leases may have run out, commands that waited are dropp
 
 async def states(trouble: Trouble, daemon: Daemon) -> list[Any]:
     """What a daemon answers that hears; nothing if it does not."""
-    replies = await trouble.scene.client.command("ping", node=daemon.node, limit=0.5)
+    replies = await trouble.scene.client.command("ping", node=daemon.node, limit=within(0.5))
     return [reply["result"]["state"] for reply in replies]
 
 

@@ -16,6 +16,7 @@ from tests.checker.contract import milliseconds
 from tests.service.scene import Scene, open_scene
 from tests.support.daemon import Daemon
 from tests.support.fixtures import StartDaemon
+from tests.support.pace import within
 from tests.support.proxy import Proxy, Way
 from tests.support.server import Server
 from tests.support.wait import wait_until
@@ -24,9 +25,6 @@ TTL: Final = 1.0
 
 BACK: Final = 1.0
 """Seconds within which work goes on, and a kill is carried out, once an outage is over."""
-
-SLACK: Final = 1.0
-"""Seconds more for a machine that is busy with other tests."""
 
 POINTS: Final = (
     "claimed",
@@ -144,7 +142,7 @@ class Trouble:
         assert await self.scene.ending(doomed) == ("killed", "killed")
         killed = milliseconds((await self.scene.agent(doomed)).completed_at or "") / 1000 - over
         tell(f"back to work after {back:.2f} s, killed after {max(killed, 0):.2f} s")
-        assert max(back, killed) < BACK + SLACK
+        assert max(back, killed) < within(BACK)
         for agent_id in kept:
             assert (await self.scene.agent(agent_id)).status == "running"
         for daemon in daemons:

@@ -113,7 +113,7 @@ async def test_request_holds_what_was_asked(world: World) -> None:
     agent_id, _ = await world.running()
     async with world.redis.pubsub(ignore_subscribe_messages=True) as bell:
         await bell.subscribe(world.keys.kill_bell("n1"))
-        await bell.get_message(timeout=5)
+        await bell.get_message(timeout=30)
         await world.step("kill", "agent", agent_id, "", 'to "stop"', "me", "2.5")
         message = await wait_until(lambda: bell.get_message(timeout=0.01))
     assert message["data"] == agent_id

@@ -42,9 +42,9 @@ async def test_message_sent_again_is_there_once(world: World, agent: tuple[str, 
     """Its id makes it the same, also once it was taken; the bell rings again."""
     async with world.redis.pubsub() as pubsub:
         await pubsub.subscribe(world.keys.mail_bell("n1"))
-        assert await pubsub.get_message(timeout=5)
+        assert await pubsub.get_message(timeout=30)
         assert [await send(world, "m1"), await send(world, "m1")] == [["ok"], ["ok"]]
-        rung = [await pubsub.get_message(timeout=5) for _ in range(2)]
+        rung = [await pubsub.get_message(timeout=30) for _ in range(2)]
         assert [message["data"] for message in rung if message] == ["t.1", "t.1"]
     ((place, _),) = await receive(world, agent[1])
     assert await receive(world, agent[1], place) == []

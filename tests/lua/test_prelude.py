@@ -67,7 +67,7 @@ async def test_what_is_published_is_what_is_logged(world: World) -> None:
     """The same texts in the same order, over every kind of event."""
     async with world.redis.pubsub(ignore_subscribe_messages=True) as channel:
         await channel.subscribe(world.keys.events)
-        await channel.get_message(timeout=5)
+        await channel.get_message(timeout=30)
         agent_id, token = await world.running(attempts=2, context='{"ü":"\\u0000"}')
         await world.fail(agent_id, token)
         (agent,) = await world.claim()

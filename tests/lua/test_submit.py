@@ -126,7 +126,7 @@ async def test_new_work_rings_the_bell_of_its_kind(world: World) -> None:
     """Once a call for each kind, not once a task."""
     async with world.redis.pubsub(ignore_subscribe_messages=True) as bell:
         await bell.subscribe(world.keys.wake)
-        await bell.get_message(timeout=5)
+        await bell.get_message(timeout=30)
         one = ("", 0, 0, "", "", "")
         await world.steps(*[("submit", f"t{n}", KIND, *one) for n in range(3)])
         heard = [await wait_until(lambda: bell.get_message(timeout=0.01))]

@@ -12,6 +12,7 @@ import pytest
 
 from musterd.runtimes.input import Input
 from tests.support.contexts import PaperMessages
+from tests.support.pace import within
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def pipe() -> Iterator[tuple[FileIO, FileIO]]:
 async def read(reading: FileIO, size: int) -> bytes:
     """So many bytes, waited for."""
     data = b""
-    with anyio.fail_after(5):
+    with anyio.fail_after(within(5)):
         while len(data) < size:
             await anyio.wait_readable(reading)
             data += reading.read(size - len(data)) or b""
@@ -109,6 +110,6 @@ async def test_reader_that_is_gone_ends_it(pipe: tuple[FileIO, FileIO]) -> None:
     stdin = Input(writing, "x" * 1_000_000, Taking())
     assert not stdin.offer()
     reading.close()
-    with anyio.fail_after(5):
+    with anyio.fail_after(within(5)):
         await stdin.follow()
     assert writing.closed

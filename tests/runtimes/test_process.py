@@ -19,6 +19,7 @@ from musterd.runtimes import group as group_module
 from musterd.runtimes.base import AgentFailed, Context, ContextRejected
 from musterd.runtimes.process import ProcessRuntime
 from tests.support.contexts import make_context, run_for_value
+from tests.support.pace import within
 from tests.support.wait import wait_until
 
 pytestmark = pytest.mark.usefixtures("subreaper")
@@ -256,7 +257,7 @@ os.wait()
 async def test_a_context_that_nobody_reads_delays_nothing(tmp_path: Path, stranger: str) -> None:
     """Neither a command that ends, nor a stranger who keeps its standard input open."""
     script = f"echo 1 > $MUSTERD_RESULT; {stranger}"
-    with anyio.fail_after(5):
+    with anyio.fail_after(within(5)):
         assert await run_shell(script, tmp_path, make_context(context="x" * 500_000)) == 1
 
 
@@ -264,7 +265,7 @@ async def test_a_stranger_at_the_pipe_delays_nothing(
     tmp_path: Path, stranger: str, lines: list[Any]
 ) -> None:
     """Who cut all ties to its agent may hold standard output open; what came before is logged."""
-    with anyio.fail_after(5):
+    with anyio.fail_after(within(5)):
         await run_shell(f"echo before; {stranger} echo after", tmp_path)
     assert logged(lines, "stdout") == ["before", "after"]
 
@@ -325,7 +326,7 @@ async def test_a_group_that_is_stopped_ends_too(tmp_path: Path) -> None:
     """A process that SIGSTOP holds acts on no SIGTERM; it is continued, long before the grace."""
     script = "echo $$ > $D/leader.pid; kill -STOP $$"
     took = await stop_when_ready(["bash", "-c", script], tmp_path, make_context(grace=20), 1)
-    assert took < 5
+    assert took < within(5)
     assert are_gone(read_pids(tmp_path))
 
 
@@ -372,7 +373,7 @@ while len([name for name in os.listdir(os.environ["D"]) if name.endswith(".pid")
     runtime = ProcessRuntime(
         [sys.executable, "-c", script], tmp_path / "scratch", environment={"D": str(tmp_path)}
     )
-    with anyio.fail_after(5):
+    with anyio.fail_after(within(5)):
         await runtime.run(make_context())
     assert are_gone(read_pids(tmp_path))
 
@@ -480,7 +481,7 @@ while not os.path.exists(os.environ["D"] + "/stranger.pid"):
     runtime = ProcessRuntime(
         [sys.executable, "-c", script], tmp_path, environment={"D": str(tmp_path)}
     )
-    with anyio.fail_after(5):
+    with anyio.fail_after(within(5)):
         await runtime.run(make_context(grace=0.1))
     assert len(read_pids(tmp_path)) == 3
     assert are_gone(read_pids(tmp_path))

@@ -16,6 +16,7 @@ from musterd.kinds import load_kinds
 from musterd.moves import Answer
 from musterd.runtimes.base import AgentFailed, Context, ContextRejected
 from tests.support.contexts import PaperDesk, make_context, run_for_value
+from tests.support.pace import within
 from tests.support.wait import wait_until
 
 
@@ -171,7 +172,7 @@ async def looked_at(kind: str, folder: Path, desk: PaperDesk, **fields: Any) -> 
 
     async with anyio.create_task_group() as group:
         group.start_soon(watch)
-        with anyio.fail_after(20):
+        with anyio.fail_after(within(20)):
             answer = await run(kind, folder, desk=desk, **fields)
         group.cancel_scope.cancel()
     return answer

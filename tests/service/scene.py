@@ -20,6 +20,7 @@ from tests.checker.checking import Checker, checking
 from tests.checker.ledger import Ledger
 from tests.support.daemon import Daemon
 from tests.support.fixtures import StartDaemon
+from tests.support.pace import within
 from tests.support.server import Server
 from tests.support.wait import wait_until
 
@@ -160,7 +161,7 @@ class Scene:
         channel = f"{self.keys.reply}{secrets.token_hex(4)}"
         async with self.redis.pubsub() as pubsub:
             await pubsub.subscribe(channel)
-            assert await pubsub.get_message(timeout=5)
+            assert await pubsub.get_message(timeout=30)
             yield channel, pubsub
 
     async def quiet(self) -> None:
@@ -180,9 +181,9 @@ class Scene:
 
 async def next_reply(pubsub: PubSub, limit: float = 5) -> Reply:
     """The next message of a subscription, as JSON."""
-    with anyio.fail_after(limit):
+    with anyio.fail_after(within(limit)):
         while True:
-            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=limit)
+            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=30)
             if message is not None:
                 reply: Reply = json.loads(message["data"])
                 return reply

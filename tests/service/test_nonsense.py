@@ -71,8 +71,10 @@ async def replace(scene: Scene, key: str) -> tuple[bytes | None, int]:
     async with scene.raw() as raw:
         kept = await raw.dump(key), await raw.pttl(key)
         kind = await raw.type(key)
-        await raw.delete(key)
-        await (raw.set(key, b"\xff") if kind == b"list" else raw.rpush(key, b"\xff\x00"))
+        async with raw.pipeline() as both:  # the daemon may write there at any moment
+            both.delete(key)
+            both.set(key, b"\xff") if kind == b"list" else both.rpush(key, b"\xff\x00")
+            await both.execute()
     return kept
 
 

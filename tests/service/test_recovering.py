@@ -10,6 +10,7 @@ import pytest
 from musterd import procfs
 from tests.service.scene import OpenOwn, Scene
 from tests.support.daemon import Daemon
+from tests.support.pace import within
 from tests.support.wait import wait_until
 
 RECOVERED = 1 + 1 / 3 + 2
@@ -36,9 +37,9 @@ async def test_same_node_settles_its_past_at_once(scene: Scene) -> None:
     async with scene.redis.pubsub() as events:
         await events.subscribe(scene.keys.events)
         daemon.start()
-        with anyio.fail_after(10):
+        with anyio.fail_after(within(10)):
             while True:
-                message = await events.get_message(ignore_subscribe_messages=True, timeout=10)
+                message = await events.get_message(ignore_subscribe_messages=True, timeout=30)
                 if message and json.loads(message["data"])["type"].startswith("agent."):
                     break
         assert not any(map(is_alive, pids))
@@ -78,7 +79,7 @@ async def test_survivor_settles_a_dead_nodes_agents(scene: Scene) -> None:
     began = anyio.current_time()
     assert (await scene.client.kill(killed)).outcome == "requested"
     assert await scene.ending(retried) == ("failed", "lost")
-    assert anyio.current_time() - began < RECOVERED
+    assert anyio.current_time() - began < within(RECOVERED)
     assert await scene.ending(last[:-2]) == ("failed", "lost")
     assert await scene.ending(killed) == ("failed", "lost")
     assert await scene.ending(killed[:-2]) == ("failed", "killed")
@@ -124,7 +125,7 @@ async def test_name_of_a_dead_daemon_is_taken_over_at_once(scene: Scene) -> None
     daemon.kill9()
     began = anyio.current_time()
     heir = await scene.daemon(node="heir", MUSTERD_HEARTBEAT_TTL="600")
-    assert anyio.current_time() - began < 5
+    assert anyio.current_time() - began < within(5)
     assert (await scene.node(heir))["pid"] == str(heir.pid)
 
 
@@ -231,6 +232,10 @@ async def test_daemons_that_all_stood_still_judge_nobody(scene: Scene) -> None:
 
     await wait_until(is_back)
     daemons[1].cont()
-    await scene.ask({"command": "ping"}, count=2)
+
+    async def both_answer() -> bool:  # what is asked while one wakes is dropped
+        return len(await scene.client.command("ping", limit=within(0.2))) == 2
+
+    await wait_until(both_answer)
     assert [(await scene.agent(agent_id)).status for agent_id in agents] == ["running"] * 8
     await scene.quiet()

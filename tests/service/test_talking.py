@@ -121,9 +121,9 @@ async def test_command_that_two_daemons_hear_is_one_message(scene: Scene) -> Non
                 {"command": "message", "agentId": agent_id, "message": 1, "replyTo": reply_to}
             )
         for _ in agents:
-            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)
+            message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=30)
             while message is None:
-                message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=5)
+                message = await pubsub.get_message(ignore_subscribe_messages=True, timeout=30)
             nodes.add(message["data"].split('"node":"')[1].split('"')[0])
         assert await pubsub.get_message(ignore_subscribe_messages=True, timeout=0.2) is None
     owners = {(await scene.agent(agent_id)).node for agent_id in agents}

@@ -8,6 +8,8 @@ from typing import TypeVar, overload
 
 import anyio
 
+from tests.support.pace import within
+
 Value = TypeVar("Value")
 
 _POLL = 0.005
@@ -34,14 +36,14 @@ async def wait_until(
 
     Args:
         condition: a plain or async callable; what it raises goes to the caller at once.
-        timeout: seconds.
+        timeout: seconds on an idle machine.
         message: what the error says did not happen.
 
     Raises:
         AssertionError: the time is over; it names the condition and what it last returned.
     """
     value: object = None
-    with anyio.move_on_after(timeout):
+    with anyio.move_on_after(within(timeout)):
         while True:
             answer = condition()
             value = await answer if inspect.isawaitable(answer) else answer

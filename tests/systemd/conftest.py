@@ -15,13 +15,11 @@ from tests.systemd.sandbox import Sandbox, require_sandbox
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The first of these tests waits for the installation, and all of them for a machine."""
     for item in items:
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.timeout(300))
-            item.add_marker(pytest.mark.xdist_group("systemd"))  # one installation for all
 
 
 @pytest.fixture(scope="session")

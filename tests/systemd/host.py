@@ -119,9 +119,8 @@ class Host:
         """The command lines of all that runs in the unit's cgroup and below."""
         cgroup = f"/sys/fs/cgroup/system.slice/{UNIT}"
         return self.sandbox.shell(
-            # 0 stands for what is in another namespace: none of the unit's.
             'cat $(find "$1" -name cgroup.procs) 2>/dev/null | while read -r pid; do '
-            "[ $pid = 0 ] || { tr '\\0' ' ' < /proc/$pid/cmdline; echo; }; done",
+            "tr '\\0' ' ' < /proc/$pid/cmdline; echo; done",
             cgroup,
         ).splitlines()
 
