@@ -1,6 +1,6 @@
 """Which tests run one after the other, where tests run side by side."""
 
-from xdist.scheduler import LoadScopeScheduling
+from xdist.scheduler import LoadScopeScheduling  # type: ignore[import-untyped]
 
 ONE_BY_ONE = "tests/systemd/"
 """Folder of tests that share a tree of control groups."""
