@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from musterd.environment import watchdog_seconds
 from musterd.link import Link
 from musterd.pulse import STALL, Pulse
-from musterd.settings import watchdog_seconds
 from musterd.watchdog import Watchdog
 
 

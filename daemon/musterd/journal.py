@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any, Final
 
-from musterd.settings import journal_stream
+from musterd.environment import journal_stream
 
 SOCKET: Final = "/run/systemd/journal/socket"
 

@@ -25,8 +25,8 @@ from structlog.processors import TimeStamper, add_log_level, format_exc_info
 from structlog.typing import EventDict, Processor
 
 from musterd import journal
+from musterd.environment import color_allowed
 from musterd.logwriter import LogWriter
-from musterd.settings import color_allowed
 
 KEEP: Final = ContextVar[Callable[[str, str], None] | None]("KEEP", default=None)
 """What is logged in this context is an agent's output: given `log` and the line."""

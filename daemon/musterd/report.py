@@ -9,10 +9,10 @@ from typing import Final
 import anyio
 
 from musterd.configuration import Configuration
+from musterd.environment import notify_socket
 from musterd.link import Link
 from musterd.membership import Membership
 from musterd.reads import Reads
-from musterd.settings import notify_socket
 from musterd.supervisor import Supervisor
 from musterd.systemd import notify
 from musterd.valkey import FAULTS

@@ -1,11 +1,10 @@
-"""Every setting, its default and what is accepted. Nothing else reads the environment.
+"""Every setting, its default and what is accepted.
 
 A password leaves this module as a `SecretStr` or inside `Settings.server_url`, and by no other way:
 not in an error, not in `Settings.server_name`.
 """
 
 import os
-import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,7 +19,7 @@ from pydantic import (
 )
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from musterd import jsons, urls
+from musterd import environment, jsons, urls
 from musterd.errors import SettingError
 
 MAX_SECONDS = 10 * 365 * 86_400
@@ -82,29 +81,14 @@ def _absolute(path: Path) -> Path:
 def _password(others: dict[str, Any]) -> SecretStr | None:
     """From the file that was named, else from systemd's credentials (`LoadCredential=`)."""
     path: Path | None = others.get("password_file")
+    path = path or environment.credential(_CREDENTIAL)
     if path is None:
-        folder = os.environ.get("CREDENTIALS_DIRECTORY", "")
-        path = Path(folder, _CREDENTIAL)
-        if not (folder and os.access(path, os.F_OK)):
-            return None
+        return None
     try:
         return SecretStr(path.read_text(encoding="utf-8").removesuffix("\n")) or None
     except (OSError, UnicodeDecodeError):
         accepted = "the path of a readable text file"
         raise SettingError("VALKEY_PASSWORD_FILE", str(path), accepted) from None
-
-
-def _node() -> str:
-    return re.sub(r"[^A-Za-z0-9._-]", "-", os.uname().nodename).lstrip("._-") or "localhost"
-
-
-def _state_dir() -> Path:
-    from_systemd = os.environ.get("STATE_DIRECTORY", "").partition(":")[0]
-    if from_systemd:
-        return _absolute(Path(from_systemd))
-    home = Path(os.environ.get("XDG_STATE_HOME", ""))
-    # The XDG specification has a relative path ignored.
-    return _absolute((home if home.is_absolute() else Path("~/.local/state")) / "musterd")
 
 
 # Of any bytes but zero, as the names of files are.
@@ -139,7 +123,7 @@ class Settings(BaseSettings):
     db: int = _setting("VALKEY_DB", 0, "a whole number from 0 to 65535", ge=0, le=65_535)
     embedded: bool = _setting("MUSTERD_EMBEDDED", default=False, accepts="true or false")
     state_dir: Annotated[Path, AfterValidator(_absolute)] = _setting(
-        "MUSTERD_STATE_DIR", _state_dir, "the path of a folder"
+        "MUSTERD_STATE_DIR", environment.state_dir, "the path of a folder"
     )
     prefix: str = _setting(
         "MUSTERD_PREFIX",
@@ -152,7 +136,7 @@ class Settings(BaseSettings):
     )
     node: str = _setting(
         "MUSTERD_NODE",
-        _node,
+        environment.node_name,
         "at most 100 letters, digits, dots, underscores and hyphens, "
         "the first of them a letter or a digit",
         pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$",
@@ -253,17 +237,6 @@ def load(**overrides: Any) -> Settings:
         ) from None
 
 
-def color_allowed() -> bool:
-    """Whether the person at the terminal has not asked for plain text (`NO_COLOR`, `TERM`)."""
-    return not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-
-
-def runtime_dir() -> Path | None:
-    """The user's own folder for sockets (`XDG_RUNTIME_DIR`), if the session has one."""
-    path = Path(os.environ.get("XDG_RUNTIME_DIR", ""))
-    return path if path.is_absolute() else None
-
-
 def _environment_name(field: str) -> str:
     return str(Settings.model_fields[field].validation_alias)
 
@@ -283,21 +256,3 @@ def _shown(name: str, value: object) -> str:
 def differing(one: Settings, other: Settings) -> set[str]:
     """The fields in which two differ."""
     return {name for name in Settings.model_fields if getattr(one, name) != getattr(other, name)}
-
-
-def watchdog_seconds() -> float | None:
-    """How often systemd wants to hear that this process moves, at least; None if it does not."""
-    usec, pid = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID", "")
-    if not usec.isdecimal() or pid not in {"", str(os.getpid())}:
-        return None
-    return int(usec) / 1_000_000
-
-
-def journal_stream() -> str:
-    """Device and inode of the stream that systemd has connected to the journal; empty if none."""
-    return os.environ.get("JOURNAL_STREAM", "")
-
-
-def notify_socket() -> str:
-    """Where systemd listens for what a service tells of itself; empty if it did not start us."""
-    return os.environ.get("NOTIFY_SOCKET", "")

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from musterd.environment import runtime_dir
 from musterd.errors import StateDirError
-from musterd.settings import runtime_dir
 
 MAX_SOCKET_PATH = 107
 """Bytes that the kernel takes."""

@@ -3,7 +3,7 @@
 import socket
 from typing import Final
 
-from musterd.settings import notify_socket
+from musterd.environment import notify_socket
 
 INSIST: Final = 5.0
 """Seconds for which what must not be missed waits for a systemd that does not read."""

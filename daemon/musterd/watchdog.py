@@ -10,9 +10,9 @@ from typing import Final
 import anyio
 import structlog
 
+from musterd.environment import watchdog_seconds
 from musterd.link import Link
 from musterd.pulse import STALL, Pulse
-from musterd.settings import watchdog_seconds
 from musterd.systemd import notify
 
 LOOK: Final = 5.0

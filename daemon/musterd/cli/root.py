@@ -78,6 +78,6 @@ def musterd(ctx: click.Context) -> None:
     to standard output, everything else to standard error.
     """
     if sys.stdout.isatty():
-        from musterd.settings import color_allowed  # noqa: PLC0415 - `--help` does without
+        from musterd.environment import color_allowed  # noqa: PLC0415 - `--help` does without
 
         ctx.color = None if color_allowed() else False  # click asks the commands' context for it
