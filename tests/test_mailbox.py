@@ -44,7 +44,7 @@ async def agent(settings: LoadSettings) -> AsyncIterator[Correspondent]:
     """An agent for which 500 messages may wait."""
     near = settings()
     async with open_parts(near, make_kind(nothing)) as parts:
-        await parts.store.offer({"work": {"messages": 500}}, most=10)
+        await parts.nodes.offer({"work": {"messages": 500}}, most=10)
         await parts.submit()
         claim = await parts.claim()
         await parts.store.start(claim.agent_id, claim.token)

@@ -9,8 +9,8 @@ from redis.asyncio import Redis
 from musterd import identity
 from musterd.errors import NameTakenError
 from musterd.membership import Membership
+from musterd.nodes import Nodes
 from musterd.scripts import Caller
-from musterd.store import Store
 from tests.support.fixtures import LoadSettings
 from tests.support.pace import within
 from tests.support.wait import wait_until
@@ -29,8 +29,8 @@ class House:
 
     def member(self, epoch: str) -> Membership:
         """The daemon in one of its lives, with three agents."""
-        store = Store(Plain(self.world, epoch=epoch))
-        return Membership(self.settings, epoch, store, lambda: 3, lambda: list(self.paused))
+        nodes = Nodes(Plain(self.world, epoch=epoch))
+        return Membership(self.settings, epoch, nodes, lambda: 3, lambda: list(self.paused))
 
     async def field(self, name: str) -> str | None:
         """Of the record."""

@@ -55,7 +55,7 @@ class Commander:
 async def commander(settings: LoadSettings) -> AsyncIterator[Commander]:
     """A daemon that runs agents and has no channel."""
     async with open_parts(settings(), make_kind(forever, "hold")) as parts, claiming(parts):
-        await parts.store.offer({"hold": {"messages": 2}}, most=10)
+        await parts.nodes.offer({"hold": {"messages": 2}}, most=10)
         commander = Commander(parts)
         async with commander.orders.holding():
             yield commander
@@ -82,7 +82,7 @@ async def test_spawn_says_whether_it_made_the_task(commander: Commander) -> None
 
 async def test_spawn_of_what_the_kind_does_not_accept(commander: Commander) -> None:
     """Whoever hears it refuses it by the published schema; nothing is written."""
-    await commander.parts.store.offer({"elsewhere": {"schema": {"required": ["url"]}}}, most=10)
+    await commander.parts.nodes.offer({"elsewhere": {"schema": {"required": ["url"]}}}, most=10)
     with pytest.raises(RejectedContextError) as caught:
         await commander.do("spawn", kind="elsewhere", taskId="t", context={})
     assert (caught.value.code, caught.value.field) == ("rejected", "context.url")

@@ -74,7 +74,7 @@ async def die(dead: Parts, agents: list[str], *, silent: float = TTL + 1) -> Non
 async def sweep(parts: Parts, *beats: float) -> None:
     """Sweep at these times, s since the daemon came up; by default up to when it may judge."""
     clock = Clock()
-    recovery = Recovery(parts.store, Link("valkey", clock), parts.settings, clock)
+    recovery = Recovery(parts.store, parts.nodes, Link("valkey", clock), parts.settings, clock)
     for beat in beats or (20, 40, 60, 80):
         clock.now = beat
         await recovery.sweep()
@@ -152,5 +152,5 @@ async def test_own_past_is_settled_at_once(dead: Parts, settings: LoadSettings) 
     agents = await take(dead, 3)
     await dead.redis.delete(dead.keys.node("dead"))
     async with open_parts(settings(node="dead", heartbeat_ttl=TTL), KIND) as parts:
-        await Recovery(parts.store, parts.link, parts.settings).settle_own_past()
+        await Recovery(parts.store, parts.nodes, parts.link, parts.settings).settle_own_past()
         assert await statuses(parts, agents) == {"failed"}

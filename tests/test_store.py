@@ -1,7 +1,5 @@
 """The store: each answer of a step as a value, each refusal as the error that names it."""
 
-import json
-
 import pytest
 from redis.asyncio import Redis
 
@@ -11,12 +9,10 @@ from musterd.errors import (
     ExistsError,
     IllegalStepError,
     MusterdError,
-    NameTakenError,
     NotFoundError,
     NotOwnerError,
     UnknownKindError,
 )
-from musterd.jsons import Json
 from musterd.moves import (
     Claim,
     Claimed,
@@ -25,26 +21,15 @@ from musterd.moves import (
     KillOrder,
     KillOutcome,
     KillTarget,
-    Life,
     Offer,
 )
+from musterd.nodes import Nodes
 from musterd.states import Reason
 from musterd.store import RENEWALS, Store
 from musterd.submission import Submission
 from tests.support.world import KIND, Plain, World
 
 pytestmark = pytest.mark.leaves_work("what was claimed is live")
-
-NODE: dict[str, str | int] = {
-    "host": "here",
-    "pid": 7,
-    "process": "p",
-    "state": "active",
-    "version": "1",
-    "startedAt": "2026-11-22T03:00:00.000Z",
-    "capacity": 1,
-    "agents": 0,
-}
 
 
 @pytest.fixture
@@ -54,21 +39,21 @@ def world(redis: Redis, prefix: str) -> World:
 
 
 @pytest.fixture
-def store(world: World) -> Store:
-    """Of the daemon n1."""
+async def store(world: World) -> Store:
+    """Of the daemon n1, which has its name."""
+    await world.register()
     return Store(Plain(world))
 
 
 async def claim_one(store: Store, task_id: str = "t", **options: int) -> Claim:
     """A new task, claimed by the registered daemon."""
-    await store.register("n1", NODE)
     await store.submit(Submission(kind=KIND, task_id=task_id, **options))
     number = len(await store.owned("n1")) + 1
     (claim,) = (await store.claim(number, f"s{number}", 1, [Offer(KIND, 1, 1, None)])).claims
     return claim
 
 
-async def test_submit(store: Store) -> None:
+async def test_submit(store: Store, world: World) -> None:
     """Whether it was made now; two refusals."""
     one = Submission(kind=KIND, task_id="t", context=1)
     assert await store.submit(one) is True
@@ -76,7 +61,7 @@ async def test_submit(store: Store) -> None:
     with pytest.raises(ExistsError) as exists:
         await store.submit(Submission(kind=KIND, task_id="t", context=2))
     assert exists.value.task_id == "t"
-    await store.offer({KIND: {}}, most=10)
+    await Nodes(Plain(world)).offer({KIND: {}}, most=10)
     with pytest.raises(UnknownKindError) as unknown:
         await store.submit(Submission(kind="other"))
     assert unknown.value.kind == "other"
@@ -84,7 +69,7 @@ async def test_submit(store: Store) -> None:
 
 async def test_submit_all(store: Store, world: World) -> None:
     """One call; what is refused stands in its place."""
-    await store.offer({KIND: {}}, most=10)
+    await Nodes(Plain(world)).offer({KIND: {}}, most=10)
     await world.plant(world.keys.task("broken"))
     submissions = [Submission(kind=KIND, task_id=task_id) for task_id in ("a", "a", "broken")]
     submissions += [Submission(kind="other", task_id="b"), Submission(kind=KIND, task_id="c")]
@@ -97,7 +82,6 @@ async def test_submit_all(store: Store, world: World) -> None:
 
 async def test_claim(store: Store) -> None:
     """What was taken, what was put aside, and when the next look is due."""
-    await store.register("n1", NODE)
     await store.submit(Submission(kind=KIND, task_id="t", context=[1], timeout=1.5, max_attempts=4))
     await store.submit(Submission(kind=KIND, task_id="later", delay=30))
     claimed = await store.claim(1, "s", 10, [Offer(KIND, 10, 2, None), Offer("other", 1, 1, 2.0)])
@@ -109,37 +93,20 @@ async def test_claim(store: Store) -> None:
 
 async def test_claim_of_nothing(store: Store) -> None:
     """No task, no time."""
-    await store.register("n1", NODE)
     assert await store.claim(1, "s", 10, []) == Claimed([], None, [])
-
-
-@pytest.mark.parametrize("defaults", [{}, {"maxAttempts": 4, "timeout": 2.5}])
-async def test_offer_with_a_schema(store: Store, world: World, defaults: dict[str, Json]) -> None:
-    """It is published as it is, and hides no default from a submission."""
-    schema: Json = {"properties": {"schema": {"const": {"timeout": 7}}}, "x": '","schema":{'}
-    await store.offer({KIND: defaults | {"schema": schema}}, most=10)
-    offer = json.loads(await world.redis.hget(world.keys.kinds, KIND))
-    assert offer.pop("offeredAt")
-    assert offer == defaults | {"schema": schema}
-    await store.submit(Submission(kind=KIND, task_id="t"))
-    task = await world.task("t")
-    found = {name: float(task[name]) for name in ("maxAttempts", "timeout") if task.get(name)}
-    assert found == defaults
 
 
 async def test_claim_takes_defaults_of_the_offer(store: Store) -> None:
     """Attempts and timeout of the kind, where the task has none."""
-    await store.register("n1", NODE)
     await store.submit(Submission(kind=KIND, task_id="t"))
     (claim,) = (await store.claim(1, "s", 1, [Offer(KIND, 1, 3, 2.0)])).claims
     assert (claim.max_attempts, claim.timeout, claim.context_json) == (3, 2.0, "")
 
 
-async def test_claim_that_is_refused(store: Store) -> None:
+async def test_claim_that_is_refused(store: Store, world: World) -> None:
     """Nobody registered, or a later claim was made."""
     with pytest.raises(NotOwnerError):
-        await store.claim(1, "s", 1, [])
-    await store.register("n1", NODE)
+        await Store(Plain(world, epoch="e2")).claim(1, "s", 1, [])
     await store.claim(2, "s", 1, [])
     with pytest.raises(NotOwnerError):
         await store.claim(1, "s", 1, [])
@@ -220,25 +187,11 @@ async def test_kill_tasks_counts_those_it_met(store: Store) -> None:
 async def test_renew_goes_in_pages(world: World) -> None:
     """However many agents there are; the lost ones of all pages."""
     plain = Plain(world)
+    await world.register()
     claim = await claim_one(Store(plain))
     agent_ids = [claim.agent_id, *(f"gone{n}.1" for n in range(2 * RENEWALS))]
     assert await Store(plain).renew(agent_ids) == agent_ids[1:]
     assert plain.calls[-1] == 3
-
-
-async def test_names(store: Store, world: World) -> None:
-    """Registered, taken, taken over, given back."""
-    assert await store.register("n1", NODE) == 0
-    other = Store(Plain(world, epoch="e2"))
-    with pytest.raises(NameTakenError) as taken:
-        await other.register("n1", NODE)
-    assert taken.value.holder == ("e1", "here", "7", "p")
-    assert await other.register("n1", NODE, dead="e1") == 0
-    assert await other.lives() == [Life("e1", "p")]
-    await store.release()
-    assert await world.redis.hget(world.keys.node("n1"), "epoch") == "e2"
-    await other.release()
-    assert not await world.redis.exists(world.keys.node("n1"))
 
 
 async def test_settle(store: Store, world: World) -> None:
@@ -256,10 +209,11 @@ async def test_settle(store: Store, world: World) -> None:
 async def test_dead_nodes_and_what_they_own(store: Store, world: World) -> None:
     """Seen by another daemon."""
     claim = await claim_one(store)
-    other = Store(Plain(world, node="n2"))
-    assert await other.dead_nodes(-1.0) == []
+    plain = Plain(world, node="n2")
+    nodes, other = Nodes(plain), Store(plain)
+    assert await nodes.dead_nodes(-1.0) == []
     await world.redis.delete(world.keys.node("n1"))
-    assert await other.dead_nodes(-1.0) == ["n1"]
+    assert await nodes.dead_nodes(-1.0) == ["n1"]
     assert await other.owned("n1", 5) == await other.owned("n1") == [claim.agent_id]
     await world.plant(world.keys.owned("n3"))
     with pytest.raises(BrokenRecordError):
@@ -268,18 +222,19 @@ async def test_dead_nodes_and_what_they_own(store: Store, world: World) -> None:
 
 async def test_shared_key_that_is_broken_is_no_answer(store: Store, world: World) -> None:
     """An error, and never something made up; of many tasks at once just those that were met."""
+    nodes = Nodes(Plain(world))
     await world.plant(world.keys.nodes)
     refused = [
         store.submit(Submission(kind=KIND)),
         store.claim(1, "s", 1, []),
-        store.register("n1", NODE),
+        nodes.register("n1", {}),
         store.kill(KillTarget("task", "t"), KillOrder()),
-        store.dead_nodes(1.0),
+        nodes.dead_nodes(1.0),
         store.renew(["t.1"]),
         store.trim(),
-        store.lives(),
-        store.offer({KIND: {}}, most=10),
-        store.release(),
+        nodes.lives(),
+        nodes.offer({KIND: {}}, most=10),
+        nodes.release(),
     ]
     for operation in refused:
         with pytest.raises(BrokenRecordError, match=world.keys.nodes):

@@ -11,8 +11,8 @@ import structlog
 from musterd import __version__, identity, jsons
 from musterd.errors import NameTakenError
 from musterd.jsons import Json
+from musterd.nodes import Nodes
 from musterd.settings import Settings
-from musterd.store import Store
 
 LOOK: Final = 0.2
 """Seconds between two looks at a name that is held."""
@@ -26,7 +26,7 @@ class Membership:
     Args:
         settings: name, capacity, TTL.
         epoch: this life of the daemon.
-        store: where it is written.
+        nodes: where it is written.
         agents: how many agents are alive.
         paused_kinds: the kinds that are paused by name.
     """
@@ -35,14 +35,14 @@ class Membership:
         self,
         settings: Settings,
         epoch: str,
-        store: Store,
+        nodes: Nodes,
         agents: Callable[[], int],
         paused_kinds: Callable[[], list[str]],
     ) -> None:
         self.node = settings.node
         self._epoch = epoch
         self.state = "starting"
-        self._store = store
+        self._nodes = nodes
         self._agents = agents
         self._paused_kinds = paused_kinds
         self._announced: list[str] = []
@@ -83,7 +83,7 @@ class Membership:
         async with self._lock:
             if self._left:  # it waited for the lock, and is not yet cancelled
                 return 0
-            return await self._store.register(self.node, self._now())
+            return await self._nodes.register(self.node, self._now())
 
     async def announce(self, state: str) -> None:
         """Tell the state, `starting`, `active`, `paused` or `draining`, and which kinds are paused.
@@ -109,7 +109,7 @@ class Membership:
         """Give the name back."""
         async with self._lock:  # a renewal under way would bring the record back
             self._left = True
-            await self._store.release()
+            await self._nodes.release()
 
     def _now(self) -> dict[str, str | int]:
         """The fields of the record; one that is empty is taken off it."""
@@ -125,7 +125,7 @@ class Membership:
             raise taken
         if alive is False:
             log.info("name taken over from a dead daemon", pid=taken.holder.pid)
-            await self._store.register(self.node, self._now(), dead=taken.holder.epoch)
+            await self._nodes.register(self.node, self._now(), dead=taken.holder.epoch)
             return
         if not self._waits:
             self._waits = True

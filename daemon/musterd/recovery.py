@@ -13,6 +13,7 @@ from musterd.errors import MusterdError, NotOwnerError
 from musterd.leftovers import end_leftovers
 from musterd.link import Link
 from musterd.moves import Ended
+from musterd.nodes import Nodes
 from musterd.settings import Settings
 from musterd.store import PAGE, Store
 
@@ -24,15 +25,22 @@ class Recovery:
 
     Args:
         store: where.
+        nodes: which are dead, and the earlier lives of our own.
         link: whether we ourselves could have been heard.
         settings: this daemon's name, the TTL of its leases, the grace of leftover processes.
         clock: seconds since some moment.
     """
 
     def __init__(
-        self, store: Store, link: Link, settings: Settings, clock: Callable[[], float] = boottime
+        self,
+        store: Store,
+        nodes: Nodes,
+        link: Link,
+        settings: Settings,
+        clock: Callable[[], float] = boottime,
     ) -> None:
         self._store = store
+        self._nodes = nodes
         self._link = link
         self._node = settings.node
         self._ttl = settings.heartbeat_ttl
@@ -42,18 +50,22 @@ class Recovery:
         self._unsettled: set[str] = set()
         self._swept = self._awake_since = clock()
 
-    async def settle_own_past(self) -> None:
+    async def settle_own_past(self) -> list[str]:
         """Settle the agents of this node's earlier lives, after ending what still runs of them.
 
         Call it after the name is ours and before anything is claimed.
+
+        Returns:
+            The epochs of those lives that are known to be over.
         """
-        lives = await self._store.lives()
+        lives = await self._nodes.lives()
         ended = await end_leftovers([f"{self._node}/{life.epoch}" for life in lives], self._grace)
         if ended:
             log.warning("processes of an earlier life ended", processes=ended)
         # A life on another machine cannot be seen from here, and one that is only frozen may go on.
         over = [life.epoch for life in lives if identity.is_alive(life.process) is False]
         await self._settle(self._node, ended=over)
+        return over
 
     async def sweep(self) -> None:
         """Settle the agents of other nodes that are dead; call it with each heartbeat.
@@ -63,7 +75,7 @@ class Recovery:
         """
         if not (self._awake() >= self._patience and self._may_judge()):
             return
-        dead = await self._store.dead_nodes(self._ttl)
+        dead = await self._nodes.dead_nodes(self._ttl)
         if self._may_judge():  # the answer may have waited for another server, or a restarted one
             for node in dead:
                 await self._settle(node)

@@ -15,7 +15,7 @@ import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from musterd import __version__, identity, ids, logs, scratch, scripts, valkey
+from musterd import __version__, ids, logs, scratch, scripts, valkey
 from musterd.committer import Committer
 from musterd.configuration import Configuration
 from musterd.connections import Connections, opened
@@ -27,6 +27,7 @@ from musterd.heartbeat import Heartbeat
 from musterd.keys import Keys
 from musterd.leases import Leases
 from musterd.membership import Membership
+from musterd.nodes import Nodes
 from musterd.notes import Notes
 from musterd.orders import Orders
 from musterd.probe import Probe
@@ -142,7 +143,8 @@ class Daemon:
         self._server = Server(reader, link, settings)
         call = partial(scripts.call, connections.lanes, Caller.of(settings, epoch=epoch))
         self._committer = Committer(call, link)
-        store = self._store = Store(
+        nodes = self._nodes = Nodes(self._committer)
+        store = Store(
             self._committer,
             max_context=settings.max_context,
             max_metadata=settings.max_metadata,
@@ -155,9 +157,9 @@ class Daemon:
         )
         self._committer.living = supervisor.crew.living
         membership = self._membership = Membership(
-            settings, epoch, store, supervisor.crew.count, lambda: supervisor.pauses.kinds
+            settings, epoch, nodes, supervisor.crew.count, lambda: supervisor.pauses.kinds
         )
-        self._recovery = Recovery(store, link, settings)
+        self._recovery = Recovery(store, nodes, link, settings)
         reads = Reads(reader, keys)
         self._report = Report(configuration, supervisor, membership, reads, link)
         orders = Orders(store, notes, reads, supervisor, membership, self._drain)
@@ -248,9 +250,7 @@ class Daemon:
         notify("READY=1", patience=INSIST)
 
     async def _settle_own_past(self) -> None:
-        lives = await self._store.lives()
-        await self._recovery.settle_own_past()
-        over = [life.epoch for life in lives if identity.is_alive(life.process) is False]
+        over = await self._recovery.settle_own_past()
         await scratch.clear(self._settings.state_dir, over)
 
     async def _serve(self) -> None:
@@ -306,7 +306,7 @@ class Daemon:
         if kinds := self._configuration.kinds.values():
             most = self._settings.max_messages
             offers = {kind.name: kind.offer(most) for kind in kinds}
-            await self._store.offer(offers, self._settings.max_kinds)
+            await self._nodes.offer(offers, self._settings.max_kinds)
 
     def _reoffer(self, capacity: int) -> None:
         self._supervisor.offer(self._configuration.kinds, capacity)

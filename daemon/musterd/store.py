@@ -1,9 +1,9 @@
-"""Every operation on the state, typed: one method a step of the scripts.
+"""Every operation on tasks and agents, typed: one method a step of the scripts.
 
 A method returns what the step answered, or raises the error that names what refused it.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Final
 
@@ -12,13 +12,9 @@ from musterd.answers import Steps, accept, refusal
 from musterd.errors import (
     AlreadyTerminalError,
     ExistsError,
-    Holder,
     MusterdError,
-    NameTakenError,
-    TooManyKindsError,
     UnknownKindError,
 )
-from musterd.jsons import Json
 from musterd.moves import (
     Claim,
     Claimed,
@@ -27,7 +23,6 @@ from musterd.moves import (
     KillOrder,
     KillOutcome,
     KillTarget,
-    Life,
     Offer,
 )
 from musterd.scripts import Reply, Step
@@ -171,50 +166,6 @@ class Store:
         replies = await self._steps.commit_all(steps)
         return [agent_id for reply in replies for agent_id in accept("heartbeats", reply)[1]]
 
-    async def register(self, node: str, fields: Mapping[str, str | int], dead: str = "") -> int:
-        """Take or keep the node's name; how many agents the server lists as the node's.
-
-        Args:
-            node: the name.
-            fields: of the node's record, beside `node` and `epoch`.
-            dead: epoch of a holder that is known to be dead, whose name is taken over.
-
-        Raises:
-            NameTakenError: a daemon that is not known to be dead has the name.
-        """
-        pairs = [part for pair in fields.items() for part in pair]
-        reply = await self._commit(("register", dead, *pairs))
-        if reply[0] == "taken":
-            raise NameTakenError(node, Holder(*reply[1:]))
-        return int(accept(node, reply)[2])
-
-    async def lives(self) -> list[Life]:
-        """The earlier lives of this node."""
-        reply = accept("lives", await self._commit(("lives",)))
-        return [Life(*life.split(" ", 1)) for life in reply[1] if " " in life]
-
-    async def release(self) -> None:
-        """Give the name back; a no-op if another daemon has it by now."""
-        reply = await self._commit(("release",))
-        if reply[0] != "not_owner":
-            accept("node", reply)
-
-    async def offer(self, kinds: Mapping[str, Mapping[str, Json]], most: int) -> None:
-        """Publish the kinds of this daemon: their defaults, and the schemas of their contexts.
-
-        Raises:
-            TooManyKindsError: with those of others they would be more than `most`.
-        """
-        pairs = [part for kind, offer in kinds.items() for part in (kind, _offer_text(offer))]
-        reply = await self._commit(("offer", most, *pairs))
-        if reply[0] == "full":
-            raise TooManyKindsError(int(reply[1]), most)
-        accept("kinds", reply)
-
-    async def dead_nodes(self, silence: float) -> list[str]:
-        """Nodes that own agents and gave no sign of life for `silence` seconds."""
-        return list(accept("nodes", await self._commit(("dead", int(silence * 1000))))[1])
-
     async def owned(self, node: str, most: int | None = None) -> list[str]:
         """The agents listed as a node's; at most so many, picked at random."""
         return list(
@@ -262,15 +213,6 @@ def _read_submitted(submission: Submission, reply: Reply) -> bool:
     if reply[0] != "ok":
         raise refusal(submission.task_id, reply)
     return bool(reply[1])
-
-
-def _offer_text(offer: Mapping[str, Json]) -> str:
-    """An offer as JSON, its schema last: submit.lua reads only what stands before it."""
-    text = jsons.dumps({name: value for name, value in offer.items() if name != "schema"})
-    if "schema" not in offer:
-        return text
-    rest = f'"schema":{jsons.dumps(offer["schema"])}}}'
-    return f"{text[:-1]},{rest}" if text != "{}" else "{" + rest
 
 
 def _pages(agent_ids: Iterable[str], size: int) -> Iterator[list[str]]:

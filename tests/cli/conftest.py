@@ -16,6 +16,7 @@ from musterd import __main__, ids, valkey
 from musterd.client import Client
 from musterd.direct import Direct
 from musterd.moves import Claim, Ending, Note, Offer
+from musterd.nodes import Nodes
 from musterd.notes import Notes
 from musterd.scripts import Caller
 from musterd.settings import load
@@ -132,14 +133,15 @@ def as_client(work: Callable[[Client], Awaitable[Value]]) -> Value:
 class Hand:
     """A daemon's writes, made by hand, one after the other."""
 
-    def __init__(self, store: Store, notes: Notes) -> None:
+    def __init__(self, store: Store, nodes: Nodes, notes: Notes) -> None:
         self._store = store
+        self._nodes = nodes
         self._notes = notes
         self._claims = 0
 
     async def offer(self, kind: str, fields: Any) -> None:
         """Publish a kind."""
-        await self._store.offer({kind: fields}, most=10)
+        await self._nodes.offer({kind: fields}, most=10)
 
     async def run(self, kind: str, max_attempts: int = 1) -> Claim:
         """Claim the next task of a kind and start its agent."""
@@ -167,10 +169,10 @@ def as_daemon(work: Callable[[Hand], Awaitable[Value]]) -> Value:
         caller = Caller.of(settings, epoch=ids.new_epoch())
         async with valkey.connect(settings.server_url, connections=1) as redis:
             steps = Direct(redis, caller, "the test's server")
-            store = Store(steps)
-            await store.register(NODE, {"capacity": 5, "agents": 1, "state": "active"})
-            value = await work(Hand(store, Notes(steps, lines_kept=5)))
-            await store.release()
+            nodes = Nodes(steps)
+            await nodes.register(NODE, {"capacity": 5, "agents": 1, "state": "active"})
+            value = await work(Hand(Store(steps), nodes, Notes(steps, lines_kept=5)))
+            await nodes.release()
             return value
 
     return anyio.run(run)

@@ -33,6 +33,7 @@ from musterd.errors import (
     NotOwnerError,
 )
 from musterd.moves import Ended, Ending, KillOrder, KillTarget, Offer
+from musterd.nodes import Nodes
 from musterd.store import Store
 from musterd.submission import Submission
 from tests.support.server import Server
@@ -115,12 +116,16 @@ class Machine(RuleBasedStateMachine):
         self.claims = count(1)
         self.last: dict[tuple[str, str], tuple[int, list[str]]] = {}
         for node in NODES:
-            self.do(self.store(node).register(node, NODE_FIELDS))
+            self.do(self.nodes(node).register(node, NODE_FIELDS))
 
     def store(self, node: str, epoch: str = "") -> Store:
         """As a daemon sends its steps; as a client does without a node."""
         epoch = epoch or self.model.epochs.get(node, "")
         return Store(Plain(self.world, node=node, epoch=epoch))
+
+    def nodes(self, node: str) -> Nodes:
+        """As a daemon speaks of itself."""
+        return Nodes(Plain(self.world, node=node, epoch=self.model.epochs[node]))
 
     def do(self, step: Any) -> Any:
         """What a step answers: a value, or the type of the error that refused it."""
@@ -289,7 +294,7 @@ class Machine(RuleBasedStateMachine):
         """The next life of a node takes its name over."""
         before = self.model.epochs[node]
         self.model.epochs[node] = f"e{int(before[1:]) + 1}"
-        self.do(self.store(node).register(node, NODE_FIELDS, dead=before))
+        self.do(self.nodes(node).register(node, NODE_FIELDS, dead=before))
 
     @rule(agent_id=consumes(claimed), by=st.sampled_from(NODES), is_over=st.booleans())
     def settle(self, agent_id: str, by: str, is_over: bool) -> None:  # noqa: FBT001 - drawn

@@ -16,6 +16,7 @@ from musterd.kinds import Kind
 from musterd.link import Link
 from musterd.membership import Membership
 from musterd.moves import Claim, KillOrder, Offer
+from musterd.nodes import Nodes
 from musterd.notes import Notes
 from musterd.reads import Reads
 from musterd.records import AgentRecord, TaskRecord
@@ -56,6 +57,7 @@ class Parts:
         call = partial(scripts.call, redis, Caller.of(settings, epoch=epoch))
         self.committer = Committer(call, self.link)
         self.store = Store(self.committer)
+        self.nodes = Nodes(self.committer)
         self.notes = Notes(self.committer, settings.output_lines)
         self.desks = Desks(self.notes, settings)
         self.reads = Reads(redis, self.keys)
@@ -66,7 +68,7 @@ class Parts:
         self.membership = Membership(
             settings,
             epoch,
-            self.store,
+            self.nodes,
             self.supervisor.crew.count,
             lambda: self.supervisor.pauses.kinds,
         )
