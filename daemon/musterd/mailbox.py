@@ -76,8 +76,8 @@ class Mailbox:
         try:
             messages = await self._notes.receive(self._agent_id, self._token, self._taken)
         except MusterdError as error:  # where it is no longer ours, the lease is lost and says so
-            tell = log.debug if self._failed else log.warning
-            tell("messages not read", error=str(error))
+            if not self._failed:
+                log.warning("messages not read", error=str(error))
             self._failed = True
             return []
         self._failed = False
