@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test chaos lint lock clean install uninstall
+.PHONY: help demo test chaos bench lint lock clean install uninstall
 
 # Where `make install` puts things; see systemd/README.md. systemd looks for units in two places.
 PREFIX ?= /usr/local
@@ -20,6 +20,7 @@ help:
 	@echo "make demo   watch agents at work, on a private Valkey of their own"
 	@echo "make test   run every test, with coverage"
 	@echo "make chaos  break things at random and hold musterd to its promises; SEED=7 SECONDS=60"
+	@echo "make bench  measure it on this machine, in five minutes; TIMES=1 for less"
 	@echo "make lint   format, lint, types, floors"
 	@echo "make lock   pin the dependencies anew (needs uv)"
 	@echo "make install, make uninstall   the service (PREFIX, DESTDIR, PYTHON); see systemd/README.md"
@@ -39,6 +40,11 @@ SECONDS ?= 60
 
 chaos: $(VENV)/.installed-dev
 	@$(BIN)/python -m tests.chaos $(SEED) $(SECONDS)
+
+TIMES ?= 3
+
+bench: $(VENV)/.installed-dev
+	@$(BIN)/python -m bench --times $(TIMES)
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .

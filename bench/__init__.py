@@ -1,0 +1,1 @@
+"""How fast musterd is on this machine: `python -m bench`."""
