@@ -26,7 +26,7 @@ Reply: TypeAlias = list[Any]
 """What a step answered: `["ok", …]`, or its refusal."""
 
 _FILES = (
-    "prelude", "ending", "submit", "claim", "start", "report", "message", "finish", "kill",
+    "prelude", "lists", "ending", "submit", "claim", "start", "report", "message", "finish", "kill",
     "renew", "node", "recover", "trim", "dispatch",
 )  # fmt: skip
 

@@ -77,6 +77,20 @@ async def test_same_number_leaves_out_what_has_ended(world: World) -> None:
     assert again == ["ok", -1, [], first[3][2:]]
 
 
+async def test_claim_sees_what_its_call_has_queued(world: World) -> None:
+    """A claim answers when the next task is due, also one of a step before it in the same call."""
+    await world.register()
+    await submit_each(world, "a")
+    claim = ("claim", 1, "s", 3, *OFFER)
+    await world.step(*claim)
+    later = ("submit", "later", KIND, "", 0, 60_000, "", "", "")
+    at_once = ("submit", "at-once", KIND, "", 0, 0, "", "", "")
+    _, again, _, new = await world.steps(later, claim, at_once, ("claim", 2, *claim[2:]))
+    assert 0 < again[1] <= 60_000
+    assert 0 < new[1] <= 60_000
+    assert [agent[2] for agent in new[3]] == ["at-once"]
+
+
 async def test_ghost_of_an_older_claim_takes_nothing(world: World) -> None:
     """A call that its sender had given up arrives after the next one."""
     await world.register()

@@ -186,6 +186,26 @@ async def test_replica_takes_no_writes_for_now(own_server: StartServer, prefix: 
         assert await world.submit() == ["ok", 1]
 
 
+@pytest.mark.parametrize("command", ["zadd", "zrem", "sadd", "srem", "del", "incrby", "xtrim"])
+async def test_right_that_a_daemon_lacks_refuses_its_steps(world: World, command: str) -> None:
+    """Looked for before the first write: what gathers is written when no step can be refused."""
+    name, prefix = f"u-{world.keys.prefix}", world.keys.prefix
+    agent = await world.running(attempts=2)
+    before = await world.dump()
+    rules = ("on", "nopass", f"~{prefix}:*", f"&{prefix}:*", "+@all", f"-{command}")
+    await world.redis.execute_command("ACL", "SETUSER", name, *rules)
+    try:
+        async with world.redis.client() as limited:
+            await limited.execute_command("AUTH", name, "x")
+            reply = await World(limited, prefix).fail(*agent)
+            await limited.execute_command("RESET")
+    finally:
+        await world.redis.execute_command("ACL", "DELUSER", name)
+    assert reply[0] == "broken"
+    assert reply[2] == f"this user may not {command.upper()} there"
+    assert await world.dump() == before
+
+
 async def test_limits_come_with_the_call(world: World) -> None:
     """Each caller's own settings hold for its steps: here the length of the log."""
     world.caller = replace(world.caller, event_log_length=10)

@@ -101,6 +101,18 @@ async def test_queue_is_by_priority_then_first_in_first_out(world: World) -> Non
     assert await world.queue() == ["p0-1", "p0-3", "p5-2", "p5-5", "p9-0", "p9-4"]
 
 
+async def test_order_holds_within_a_call(world: World) -> None:
+    """Steps of one call queue one after the other, whatever comes between them."""
+    await world.register()
+    nothing = ("", 0, 0, "", "", "")
+    other = ("renew",)
+    names = ["d", "c", "b", "a"]
+    first, *rest = [("submit", name, KIND, *nothing) for name in names]
+    await world.steps(first, other, *rest[:2], other, rest[2])
+    assert await world.queue() == names
+    assert await world.redis.get(world.keys.sequence) == str(len(names))
+
+
 async def test_order_holds_for_a_sequence_of_years(world: World) -> None:
     """Scores stay exact where the counter has grown, also beside the lowest priority."""
     await world.submit("old", priority=9)

@@ -26,7 +26,7 @@ local function promote(broken)
     local is_pending = fine and task and task.status == 'pending'
     if not is_pending then
       put_aside(id, fine, broken)
-    elseif pcall(expect, QUEUE .. task.kind, 'zset') then
+    elseif pcall(expect_queue, task.kind) then
       redis.call('ZREM', SCHEDULED, id)
       enqueue(task, 0)
     else   -- until somebody has repaired its queue
@@ -34,6 +34,7 @@ local function promote(broken)
       broken[#broken + 1] = QUEUE .. task.kind
     end
   end
+  catch_up()
 end
 
 local function until_due()
@@ -41,55 +42,76 @@ local function until_due()
   return next_due[2] and math.max(0, tonumber(next_due[2]) - NOW) or -1
 end
 
+local function described(agent, task, max_attempts, timeout, context, checkpoint)
+  return {agent.id, agent.token, task, agent.kind, string.format('%d', agent.attempt),
+    whole(max_attempts) and max_attempts or '1',
+    timeout and string.find(timeout, '^%d+%.?%d*$') and timeout or '', context or '',
+    checkpoint or ''}
+end
+
 -- What was taken, as long as it is alive. A number made nonsense by hand counts as not given.
 local function describe(agent_id)
   local agent = read_agent(agent_id)
   if not agent or ended(AGENT_STEPS, agent.status) or not agent.token then return nil end
-  if not pcall(expect, TASK .. agent.task, 'hash') then return nil end
-  local t = redis.call('HMGET', TASK .. agent.task, 'maxAttempts', 'timeout', 'context', 'checkpoint')
-  local timeout = t[2] and string.find(t[2], '^%d+%.?%d*$') and t[2] or ''
-  return {agent_id, agent.token, agent.task, agent.kind, string.format('%d', agent.attempt),
-    whole(t[1]) and t[1] or '1', timeout, t[3] or '', t[4] or ''}
+  local fine, values = pcall(read, TASK .. agent.task, 'maxAttempts', 'timeout', 'context',
+    'checkpoint')
+  return fine and described(agent, agent.task, unpack(values)) or nil
 end
 
-local function spawn(task, token, max_attempts, timeout)
-  local more = redis.call('HMGET', TASK .. task.id, 'maxAttempts', 'timeout', 'metadata')
-  task.attempt = task.attempt + 1
-  task.agent = task.id .. '.' .. string.format('%d', task.attempt)
-  forget_agent(task.agent)   -- of a task that had this id before
+-- Makes the next attempt's agent of a task, where nothing is left of one that had this id before.
+local function spawn(task, token, max_attempts, timeout, metadata)
   set(TASK .. task.id, 'status', 'assigned', 'agentId', task.agent, 'attempt', task.attempt,
-    'maxAttempts', more[1] or max_attempts, 'timeout', more[2] or timeout, 'updatedAt', NOW_ISO)
+    'maxAttempts', max_attempts, 'timeout', timeout, 'updatedAt', NOW_ISO)
   set(AGENT .. task.agent, 'agentId', task.agent, 'taskId', task.id, 'status', 'spawning',
     'kind', task.kind, 'node', ME, 'epoch', EPOCH, 'token', token, 'attempt', task.attempt,
-    'metadata', more[3], 'createdAt', NOW_ISO, 'updatedAt', NOW_ISO)
+    'metadata', metadata, 'createdAt', NOW_ISO, 'updatedAt', NOW_ISO)
   shift(TASKS, task.id, 'pending', 'assigned')
+  unlist_agent(task.agent)
   shift(AGENTS, task.agent, nil, 'spawning')
   redis.call('SET', HEARTBEAT .. task.agent, ME .. '/' .. EPOCH, 'PX', TTL)
-  redis.call('SADD', OWNED .. ME, task.agent)
-  tell('agent.spawned', task, task.agent, ME)
-  tell('task.assigned', task, task.agent, ME)
+  own(ME, task.agent, true)
+  local whom = about(task, task.agent, ME)
+  tell('agent.spawned', whom)
+  tell('task.assigned', whom)
 end
 
--- Takes up to `most` of one kind; how much room that needed: all, if the queue is no queue. A waiting
--- id without a pending record is put aside as broken.
+-- The task as its next agent will have it, and the keys that one of this id may have left.
+local function next_attempt(task)
+  task.attempt = task.attempt + 1
+  task.agent = task.id .. '.' .. string.format('%d', task.attempt)
+  return AGENT .. task.agent, OUTPUT .. task.agent, MESSAGES .. task.agent
+end
+
+-- Takes up to `most` of one kind into `taken`; how much room that needed: all, if the queue is no
+-- queue. A waiting id without a pending record is put aside as broken.
 local function take(kind, most, stem, max_attempts, timeout, taken, broken)
   local queue = QUEUE .. kind
-  if not pcall(expect, queue, 'zset') then
+  if not pcall(expect_queue, kind) then
     broken[#broken + 1] = queue
     return math.huge
   end
-  local before = #taken
-  for _, id in ipairs(redis.call('ZRANGE', queue, 0, most - 1)) do
-    local fine, task = pcall(read_task, id)
-    redis.call('ZREM', queue, id)
+  local found, left, ids = {}, {}, redis.call('ZRANGE', queue, 0, most - 1)
+  for _, id in ipairs(ids) do
+    local fine, task, attempts, limit, metadata, context, checkpoint = pcall(read_task, id,
+      'maxAttempts', 'timeout', 'metadata', 'context', 'checkpoint')
     if fine and task and task.status == 'pending' and task.kind == kind then
-      spawn(task, stem .. '.' .. #taken, max_attempts, timeout)
-      taken[#taken + 1] = task.agent
+      found[#found + 1] = {task, attempts or max_attempts, limit or timeout, metadata, context,
+        checkpoint}
+      for _, key in ipairs({next_attempt(task)}) do left[#left + 1] = key end
     else
       put_aside(id, fine, broken)
     end
   end
-  return #taken - before
+  in_parts(left, 'DEL')
+  for _, one in ipairs(found) do
+    local task, attempts, limit, metadata, context, checkpoint = unpack(one)
+    local token = stem .. '.' .. #taken
+    spawn(task, token, attempts, limit, metadata)
+    local agent = {id = task.agent, token = token, kind = kind, attempt = task.attempt}
+    taken[#taken + 1] = described(agent, task.id, attempts, limit, context, checkpoint)
+  end
+  in_parts(ids, 'ZREM', queue)
+  return #found
 end
 
 -- Two rounds: a fair share for each kind first, then what is left over for whoever has more. Each
@@ -112,20 +134,21 @@ end
 function STEPS.claim(number, stem, count, ...)
   local last = redis.call('HMGET', NODE .. ME, 'epoch', 'claim', 'claimed')
   if last[1] ~= EPOCH then refuse('not_owner') end
+  catch_up()
   local taken, broken = {}, {}
   if last[2] == number then
-    for id in string.gmatch(last[3] or '', '%S+') do taken[#taken + 1] = id end
+    for id in string.gmatch(last[3] or '', '%S+') do taken[#taken + 1] = describe(id) end
   elseif last[2] and tonumber(last[2]) > tonumber(number) then
     refuse('stale')
   else
     promote(broken)
     take_fairly(tonumber(number), tonumber(count), stem, {...}, taken, broken)
+    local names = {}
+    for i, agent in ipairs(taken) do names[i] = agent[1] end
     redis.call('HDEL', NODE .. ME, 'claimed')
-    set(NODE .. ME, 'claim', number, 'claimed', table.concat(taken, ' '))
+    set(NODE .. ME, 'claim', number, 'claimed', table.concat(names, ' '))
   end
-  local agents = {}
-  for _, id in ipairs(taken) do agents[#agents + 1] = describe(id) end
-  return {'ok', until_due(), broken, agents}
+  return {'ok', until_due(), broken, taken}
 end
 
 -- adopt: those of our agents that were claimed and never started, whose claim's answer was lost.
@@ -155,12 +178,13 @@ function STEPS.reclaim(id, token, task_id, kind, attempt, max_attempts, timeout,
   end
   local holder = redis.call('HGET', NODE .. ME, 'epoch')
   if holder and holder ~= EPOCH then refuse('not_owner') end
-  local task = read_task(task_id)
+  local task, known_attempts, known_timeout, metadata = read_task(task_id, 'maxAttempts', 'timeout',
+    'metadata')
   local before = tonumber(attempt) - 1
   if task and (task.status ~= 'pending' or task.attempt ~= before or task.kind ~= kind) then
     refuse('not_owner')
   end
-  expect(QUEUE .. kind, 'zset')
+  expect_queue(kind)
   if not task then
     task = {id = task_id, kind = kind, attempt = 0, priority = 0}
     create(task, context, max_attempts, timeout, '')
@@ -168,6 +192,7 @@ function STEPS.reclaim(id, token, task_id, kind, attempt, max_attempts, timeout,
   end
   redis.call('ZREM', QUEUE .. kind, task_id)
   redis.call('ZREM', SCHEDULED, task_id)
-  spawn(task, token, max_attempts, timeout)
+  redis.call('DEL', next_attempt(task))
+  spawn(task, token, known_attempts or max_attempts, known_timeout or timeout, metadata)
   return {'ok'}
 end

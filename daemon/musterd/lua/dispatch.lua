@@ -11,6 +11,9 @@ local function refusal(problem)
   return {'broken', '', text}
 end
 
+-- These look at nothing that gathers, but for a claim, which sees to it itself.
+local GATHERS = {submit = true, claim = true, start = true, finish = true}
+
 local function run(name, first, last) return STEPS[name](unpack(ARGV, first, last)) end
 
 local sound, problem = pcall(expect_structure)
@@ -18,9 +21,13 @@ local replies, i = {}, 8
 while i <= #ARGV do
   local name, last = ARGV[i], i + 1 + tonumber(ARGV[i + 1])
   local fine, reply = sound, problem
-  if sound then fine, reply = pcall(run, name, i + 2, last) end
+  if sound then
+    if not GATHERS[name] then catch_up() end
+    fine, reply = pcall(run, name, i + 2, last)
+    if not GATHERS[name] then catch_up() end
+  end
   replies[#replies + 1] = fine and reply or refusal(reply)
   i = last + 1
 end
-for kind in pairs(woken) do redis.call('PUBLISH', WAKE, kind) end
+close_call()
 return replies

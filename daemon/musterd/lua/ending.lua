@@ -7,22 +7,34 @@ local function outcome(ending)
     .. (ending.result and ending.result ~= '' and ',"result":' .. ending.result or '')
 end
 
+-- Kills that were asked for. Most of the time there is none, and that is looked at once a call.
+local kills
+local function is_any_kill()
+  kills = kills or redis.call('HLEN', KILLS)
+  return kills > 0
+end
+
+local function forget_kill(agent_id)
+  if is_any_kill() then kills = kills - redis.call('HDEL', KILLS, agent_id) end
+end
+
 local function close_task(task, status, ending, node)
   set(TASK .. task.id, 'status', status, 'reason', ending.reason, 'error', ending.error,
     'result', ending.result, 'killedBy', ending.killed_by, 'updatedAt', NOW_ISO)
   redis.call('PEXPIRE', TASK .. task.id, RETENTION)
   shift(TASKS, task.id, task.status, status)
   local final = status == 'failed' and ',"final":true' or ''
-  tell('task.' .. status, task, task.agent, node, outcome(ending) .. final)
-  if ME ~= '' then forget_oldest(2) end
+  tell('task.' .. status, about(task, task.agent, node), outcome(ending) .. final)
+  settled = settled + 1
 end
 
 local function retry_task(task, ending, delay, node)
   redis.call('HDEL', TASK .. task.id, 'reason', 'error', 'result')
   set(TASK .. task.id, 'status', 'pending', 'updatedAt', NOW_ISO)
   shift(TASKS, task.id, task.status, 'pending')
-  tell('task.failed', task, task.agent, node, outcome(ending) .. ',"final":false')
-  tell('task.pending', task, task.agent, node)
+  local whom = about(task, task.agent, node)
+  tell('task.failed', whom, outcome(ending) .. ',"final":false')
+  tell('task.pending', whom)
   enqueue(task, delay)
 end
 
@@ -33,11 +45,10 @@ local function close_agent(agent, status, ending)
   redis.call('PEXPIRE', AGENT .. agent.id, RETENTION)
   redis.call('PEXPIRE', OUTPUT .. agent.id, RETENTION)
   shift(AGENTS, agent.id, agent.status, status)
-  redis.call('DEL', HEARTBEAT .. agent.id, MESSAGES .. agent.id)
-  redis.call('SREM', OWNED .. agent.node, agent.id)
-  redis.call('HDEL', KILLS, agent.id)
-  tell('agent.' .. status, {id = agent.task, kind = agent.kind, attempt = agent.attempt},
-    agent.id, agent.node, outcome(ending))
+  drop(HEARTBEAT .. agent.id, MESSAGES .. agent.id)
+  own(agent.node, agent.id, false)
+  forget_kill(agent.id)
+  tell('agent.' .. status, about_agent(agent, agent.node), outcome(ending))
 end
 
 -- A task's status after its agent ended so; '' if it has no task any more. Refuses an illegal step.
@@ -54,7 +65,7 @@ end
 
 -- What a recorded kill asks: when, by whom, why, how soon. nil when there is none.
 local function read_kill(agent_id)
-  local text = redis.call('HGET', KILLS, agent_id)
+  local text = is_any_kill() and redis.call('HGET', KILLS, agent_id)
   if not text then return nil end
   local fine, request = pcall(cjson.decode, text)
   if not fine or type(request) ~= 'table' then return {} end

@@ -8,7 +8,7 @@
 -- ELSE {'ended', status} it had ended before the request came
 
 local function kill_waiting(task, why, by)
-  expect(QUEUE .. task.kind, 'zset')
+  expect_queue(task.kind)
   check_step(TASK_STEPS, task.status, 'failed')
   redis.call('ZREM', QUEUE .. task.kind, task.id)
   redis.call('ZREM', SCHEDULED, task.id)
@@ -22,6 +22,7 @@ local function kill_ended(record, by)
 end
 
 local function write_request(agent_id, at, why, by, grace)
+  kills = nil
   redis.call('HSET', KILLS, agent_id, '{"at":' .. quote(at)
     .. (by and by ~= '' and ',"by":' .. cjson.encode(by) or '')
     .. (grace ~= '' and ',"grace":' .. grace or '')
@@ -49,10 +50,11 @@ local function kill_unrecorded(task, why, by, grace)
   local node = type(beat) == 'string' and string.match(beat, '^(.+)/')
   if node then return kill_live({id = id, node = node}, why, by, grace) end
   check_step(TASK_STEPS, task.status, 'failed')
-  redis.call('HDEL', KILLS, id)
+  forget_kill(id)
   if task.agent then
+    local lost = {reason = 'lost', error = 'its record was removed'}
+    tell('agent.failed', about(task, id, ME), outcome(lost))
     forget_agent(id)
-    tell('agent.failed', task, id, ME, outcome({reason = 'lost', error = 'its record was removed'}))
   end
   close_task(task, 'failed', {reason = 'killed', error = why, killed_by = by}, ME)
   return {'ok', 'failed', task.id}

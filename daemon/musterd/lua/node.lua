@@ -87,6 +87,7 @@ function STEPS.offer(most, ...)
   end
   local count = redis.call('HLEN', KINDS) + new
   if new > 0 and count > tonumber(most) then return {'full', string.format('%d', count)} end
+  offers = {}
   for i = 1, #pairs_given, 2 do
     local rest = string.sub(pairs_given[i + 1], 2)
     local offer = '{"offeredAt":"' .. NOW_ISO .. '"' .. (rest == '}' and '' or ',') .. rest

@@ -16,6 +16,7 @@ local LOG_LENGTH, RETENTION, KEPT = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]
 local ME, EPOCH, TTL = ARGV[5], ARGV[6], ARGV[7]
 local RECORD_AGENTS = 100   -- attempts whose records go at once with their task's; others expire
 local STEPS, woken = {}, {}
+local sequence   -- the counter that orders the queues, as the server has it
 
 local function refuse(...) error({...}) end
 
@@ -40,6 +41,7 @@ local time = redis.call('TIME')
 local MS = math.floor(tonumber(time[2]) / 1000)
 local NOW = tonumber(time[1]) * 1000 + MS       -- never concatenate: Lua would write 1.79e+12
 local NOW_ISO = iso(tonumber(time[1]), MS)
+local TOLD_AT = ',"timestamp":"' .. NOW_ISO .. '"}'
 
 -- Keys that all tasks share are looked at once a call, those of one task by the step that needs it.
 
@@ -48,6 +50,14 @@ local function expect(key, wanted)
   if found ~= wanted and found ~= 'none' then
     refuse('broken', key, 'holds a ' .. found .. ' where a ' .. wanted .. ' belongs')
   end
+end
+
+-- Once a call for each kind: nothing but this script writes meanwhile.
+local sound_queues = {}
+local function expect_queue(kind)
+  if sound_queues[kind] then return end
+  expect(QUEUE .. kind, 'zset')
+  sound_queues[kind] = true
 end
 
 -- A whole number as records hold it, small enough to stay exact; nil for anything else. What tonumber
@@ -63,6 +73,16 @@ local function expect_voice(channel)
   end
 end
 
+-- What lists.lua writes comes when the steps are done: too late to refuse one of them.
+local function expect_rights()
+  for command, key in pairs({ZADD = SCHEDULED, ZREM = SCHEDULED, SADD = OWNED .. ME,
+    SREM = OWNED .. ME, DEL = HEARTBEAT, INCRBY = SEQUENCE, XTRIM = LOG}) do
+    if not redis.acl_check_cmd(command, key) then
+      refuse('broken', key, 'this user may not ' .. command .. ' there')
+    end
+  end
+end
+
 local function expect_structure()
   expect_voice(EVENTS)
   expect_voice(WAKE)
@@ -71,13 +91,13 @@ local function expect_structure()
   expect(SCHEDULED, 'zset')
   expect(NODES, 'zset')
   expect(SEQUENCE, 'string')
-  if not whole(redis.call('GET', SEQUENCE) or '0') then
-    refuse('broken', SEQUENCE, 'holds no number')
-  end
+  sequence = whole(redis.call('GET', SEQUENCE) or '0')
+    or refuse('broken', SEQUENCE, 'holds no number')
   expect(KINDS, 'hash')
   expect(KILLS, 'hash')
   expect(LOG, 'stream')
   if ME ~= '' then
+    expect_rights()
     expect(OWNED .. ME, 'set')
     expect(NODE .. ME, 'hash')
     expect(EPOCHS .. ME, 'zset')
@@ -86,23 +106,33 @@ end
 
 -- Records.
 
-local function read_task(id)
-  expect(TASK .. id, 'hash')
-  local v = redis.call('HMGET', TASK .. id, 'status', 'kind', 'agentId', 'attempt', 'maxAttempts',
-    'priority', 'killedBy')
+-- TYPE first would be one command more for each record; a key of another type says so by itself.
+local function read(key, ...)
+  local values = redis.pcall('HMGET', key, ...)
+  if values.err then
+    expect(key, 'hash')
+    error(values)
+  end
+  return values
+end
+
+-- A task, and after it the values of the further fields that are asked for.
+local function read_task(id, ...)
+  local v = read(TASK .. id, 'status', 'kind', 'agentId', 'attempt', 'maxAttempts', 'priority',
+    'killedBy', ...)
   if not v[1] then return nil end
   local attempt = whole(v[4])
   if not TASK_STEPS[v[1]] or not v[2] or not attempt then
     refuse('broken', TASK .. id, 'status, kind or attempt is missing or nonsense')
   end
   return {id = id, status = v[1], kind = v[2], agent = v[3], attempt = attempt,
-    max_attempts = whole(v[5]) or 1, priority = whole(v[6]) or 0, killed_by = v[7]}
+    max_attempts = whole(v[5]) or 1, priority = whole(v[6]) or 0, killed_by = v[7]},
+    unpack(v, 8)
 end
 
 local function read_agent(id)
-  expect(AGENT .. id, 'hash')
-  local v = redis.call('HMGET', AGENT .. id, 'status', 'node', 'epoch', 'token', 'taskId', 'kind',
-    'attempt', 'killedBy')
+  local v = read(AGENT .. id, 'status', 'node', 'epoch', 'token', 'taskId', 'kind', 'attempt',
+    'killedBy')
   if not v[1] then return nil end
   local attempt = whole(v[7])
   if not AGENT_STEPS[v[1]] or not v[2] or not v[5] or not v[6] or not attempt then
@@ -122,7 +152,7 @@ end
 local function read_task_of(agent)
   local task = read_task(agent.task)
   if not task or task.agent ~= agent.id then return nil end
-  expect(QUEUE .. task.kind, 'zset')
+  expect_queue(task.kind)
   return task
 end
 
@@ -134,19 +164,15 @@ local function ended(steps, status) return next(steps[status]) == nil end
 
 -- HSET of the pairs that have a value. Numbers are handed on as they are, so they stay exact.
 local function set(key, ...)
-  local given, kept = {...}, {}
+  local pairs_given, last = {...}, 0
   for i = 1, select('#', ...), 2 do
-    if given[i + 1] and given[i + 1] ~= '' then
-      kept[#kept + 1] = given[i]
-      kept[#kept + 1] = given[i + 1]
+    local name, value = pairs_given[i], pairs_given[i + 1]
+    if value and value ~= '' then
+      pairs_given[last + 1], pairs_given[last + 2] = name, value
+      last = last + 2
     end
   end
-  redis.call('HSET', key, unpack(kept))
-end
-
-local function shift(index, id, from, to)
-  if from then redis.call('ZREM', index .. from, id) end
-  redis.call('ZADD', index .. to, NOW, id)
+  redis.call('HSET', key, unpack(pairs_given, 1, last))
 end
 
 -- Events: published and logged as one string, in the same call as the change they tell of.
@@ -161,64 +187,24 @@ local function quote(text)
   return known
 end
 
-local function tell(what, task, agent, node, more)
-  local event = '{"type":"' .. what .. '","taskId":' .. quote(task.id)
+-- Whom an event is about; the two events of a step have it in common.
+local function about(task, agent, node)
+  return ',"taskId":' .. quote(task.id)
     .. (agent and ',"agentId":' .. quote(agent) or '')
     .. ',"kind":' .. quote(task.kind)
     .. (node and node ~= '' and ',"node":' .. quote(node) or '')
     .. ',"attempt":' .. string.format('%d', task.attempt)
-    .. (more or '') .. ',"timestamp":"' .. NOW_ISO .. '"}'
-  if ME == '' then   -- a client's settings are not those of the daemons, which trim
-    redis.call('XADD', LOG, '*', 'event', event)
-  else
-    redis.call('XADD', LOG, 'MAXLEN', '~', LOG_LENGTH, '*', 'event', event)
-  end
+end
+
+-- What of an agent's task its own record knows.
+local function about_agent(agent, node)
+  return about({id = agent.task, kind = agent.kind, attempt = agent.attempt}, agent.id, node)
+end
+
+local told = false
+local function tell(what, whom, more)
+  local event = '{"type":"' .. what .. '"' .. whom .. (more or '') .. TOLD_AT
+  redis.call('XADD', LOG, '*', 'event', event)
   redis.call('PUBLISH', EVENTS, event)
-end
-
--- Waiting tasks.
-
-local function enqueue(task, delay)
-  if delay > 0 then
-    redis.call('ZADD', SCHEDULED, NOW + delay, task.id)
-  else
-    local place = redis.call('INCR', SEQUENCE)
-    redis.call('ZADD', QUEUE .. task.kind, task.priority * 2 ^ 49 + place, task.id)
-  end
-  woken[task.kind] = true
-end
-
--- Records that are let go.
-
-local function forget_agent(id)
-  redis.call('DEL', AGENT .. id, OUTPUT .. id, MESSAGES .. id)
-  for status in pairs(AGENT_STEPS) do redis.call('ZREM', AGENTS .. status, id) end
-end
-
--- Called after first writes, so it must bear a key of any type and content.
-local function forget_task(id)
-  local attempt = redis.pcall('HGET', TASK .. id, 'attempt')
-  local attempts = type(attempt) == 'string' and whole(attempt) or 0
-  redis.call('DEL', TASK .. id)
-  for i = math.max(1, attempts - RECORD_AGENTS + 1), attempts do
-    forget_agent(id .. '.' .. string.format('%d', i))
-  end
-end
-
--- Ended tasks over the number kept, at most so many; how many went.
-local function forget_oldest(most)
-  for gone = 0, most - 1 do
-    local completed, failed = redis.call('ZCARD', TASKS .. 'completed'),
-      redis.call('ZCARD', TASKS .. 'failed')
-    if completed + failed <= KEPT then return gone end
-    local first = redis.call('ZRANGE', TASKS .. 'completed', 0, 0, 'WITHSCORES')
-    local other = redis.call('ZRANGE', TASKS .. 'failed', 0, 0, 'WITHSCORES')
-    local from = TASKS .. 'completed'
-    if not first[1] or (other[1] and tonumber(other[2]) < tonumber(first[2])) then
-      first, from = other, TASKS .. 'failed'
-    end
-    redis.call('ZREM', from, first[1])
-    forget_task(first[1])
-  end
-  return most
+  told = true
 end

@@ -40,7 +40,7 @@ local function strike_off(agent_id, node, is_over)
   if redis.call('SREM', OWNED .. node, agent_id) == 0 then refuse('not_found') end
   if is_over then
     redis.call('DEL', HEARTBEAT .. agent_id)
-    redis.call('HDEL', KILLS, agent_id)
+    forget_kill(agent_id)
   end
   return {'ok', '', ''}
 end
@@ -65,7 +65,7 @@ local function settle_unrecorded(id, node)
     forget_agent(id)
     return struck
   end
-  expect(QUEUE .. task.kind, 'zset')
+  expect_queue(task.kind)
   if node ~= ME and redis.call('EXISTS', HEARTBEAT .. id) == 1 then refuse('alive') end
   local kill = read_kill(id)
   local lost = {reason = 'lost', error = 'its record was removed'}
@@ -73,7 +73,7 @@ local function settle_unrecorded(id, node)
   local after = task_after(task, kill and 'killed' or 'failed', ending.reason)
   strike_off(id, node, true)
   forget_agent(id)
-  tell('agent.failed', task, id, node, outcome(lost))
+  tell('agent.failed', about(task, id, node), outcome(lost))
   end_task(task, after, ending, 0, node)
   return {'ok', 'failed', after}
 end

@@ -11,8 +11,7 @@ function STEPS.progress(id, token, fraction, note)
   local agent = read_owned(id, token)
   if ended(AGENT_STEPS, agent.status) or fraction .. note == '' then return {'ok'} end
   set(AGENT .. id, 'progress', fraction, 'note', note)
-  local about = {id = agent.task, kind = agent.kind, attempt = agent.attempt}
-  tell('agent.progress', about, id, ME,
+  tell('agent.progress', about_agent(agent, ME),
     tell_number('progress', fraction) .. (note ~= '' and ',"note":' .. cjson.encode(note) or ''))
   return {'ok'}
 end
@@ -60,7 +59,6 @@ end
 -- OK   {'ok'}
 function STEPS.paused(id, token, seconds)
   local agent = read_owned(id, token)
-  local about = {id = agent.task, kind = agent.kind, attempt = agent.attempt}
-  tell('kind.paused', about, id, ME, ',"seconds":' .. seconds)
+  tell('kind.paused', about_agent(agent, ME), ',"seconds":' .. seconds)
   return {'ok'}
 end

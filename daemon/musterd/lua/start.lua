@@ -6,7 +6,7 @@ function STEPS.start(id, token)
   local agent = read_owned(id, token)
   if agent.status == 'running' then return {'ok'} end
   check_step(AGENT_STEPS, agent.status, 'running')
-  if redis.call('HEXISTS', KILLS, id) == 1 then return {'kill'} end
+  if is_any_kill() and redis.call('HEXISTS', KILLS, id) == 1 then return {'kill'} end
   local task = read_task_of(agent) or refuse('broken', TASK .. agent.task, 'is gone')
   check_step(TASK_STEPS, task.status, 'executing')
 
@@ -14,7 +14,8 @@ function STEPS.start(id, token)
   redis.call('HSET', TASK .. task.id, 'status', 'executing', 'updatedAt', NOW_ISO)
   shift(AGENTS, id, agent.status, 'running')
   shift(TASKS, task.id, task.status, 'executing')
-  tell('agent.running', task, id, ME)
-  tell('task.executing', task, id, ME)
+  local whom = about(task, id, ME)
+  tell('agent.running', whom)
+  tell('task.executing', whom)
   return {'ok'}
 end

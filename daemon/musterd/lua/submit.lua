@@ -13,16 +13,27 @@ local function read_defaults(offer)
   return fine and type(defaults) == 'table' and defaults or {}
 end
 
+-- A kind's defaults, read once a call; false if it is unknown, though others are known.
+local offers = {}
+local function defaults_of(kind)
+  if offers[kind] == nil then
+    local offer = redis.call('HGET', KINDS, kind)
+    local is_unknown = not offer and redis.call('HLEN', KINDS) > 0
+    offers[kind] = not is_unknown and read_defaults(offer or '{}')
+  end
+  return offers[kind]
+end
+
 -- Writes the record and tells of it; the task is in no queue yet.
 local function create(task, context, max_attempts, timeout, metadata)
   set(TASK .. task.id, 'taskId', task.id, 'status', 'pending', 'kind', task.kind,
     'context', context, 'priority', task.priority, 'attempt', '0', 'maxAttempts', max_attempts,
     'timeout', timeout, 'metadata', metadata, 'createdAt', NOW_ISO, 'updatedAt', NOW_ISO)
   -- An id whose record has expired may be used again: what was listed under it is of the past.
-  redis.call('ZREM', TASKS .. 'completed', task.id)
-  redis.call('ZREM', TASKS .. 'failed', task.id)
+  list(TASKS .. 'completed', task.id, false)
+  list(TASKS .. 'failed', task.id, false)
   shift(TASKS, task.id, nil, 'pending')
-  tell('task.pending', task)
+  tell('task.pending', about(task))
 end
 
 function STEPS.submit(id, kind, context, priority, delay, timeout, max_attempts, metadata)
@@ -31,12 +42,9 @@ function STEPS.submit(id, kind, context, priority, delay, timeout, max_attempts,
     local same = known.kind == kind and (redis.call('HGET', TASK .. id, 'context') or '') == context
     return same and {'ok', 0} or {'exists'}
   end
-  local offered = redis.call('HGET', KINDS, kind)
-  if not offered and redis.call('HLEN', KINDS) > 0 then
-    return {'unknown_kind', redis.call('HKEYS', KINDS)}
-  end
-  expect(QUEUE .. kind, 'zset')
-  local defaults = read_defaults(offered or '{}')
+  local defaults = defaults_of(kind)
+  if not defaults then return {'unknown_kind', redis.call('HKEYS', KINDS)} end
+  expect_queue(kind)
   local function default(name)
     return type(defaults[name]) == 'number' and tostring(defaults[name]) or ''
   end
