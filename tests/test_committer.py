@@ -55,9 +55,11 @@ class Gate:
 
 
 @asynccontextmanager
-async def running(call: Call, link: Link | None = None) -> AsyncIterator[Committer]:
+async def running(
+    call: Call, link: Link | None = None, living: Sequence[Step] = ()
+) -> AsyncIterator[Committer]:
     """A committer that serves while the block runs."""
-    committer = Committer(call, link or Link("the server"))
+    committer = Committer(call, link or Link("the server"), lambda: living)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(committer.run)
         yield committer
@@ -365,11 +367,10 @@ async def test_restoring_takes_calls_of_a_bounded_size(world: World) -> None:
 
     context = "x" * (CHARACTERS // 2)
     link = Link("the server")
-    async with running(call, link) as committer:
-        committer.living = lambda: [
-            Submission(kind=KIND, task_id=f"t{number}", context=context).step()
-            for number in range(8)
-        ]
+    living = [
+        Submission(kind=KIND, task_id=f"t{number}", context=context).step() for number in range(8)
+    ]
+    async with running(call, link, living) as committer:
         link.seen("one life")
         link.seen("another")
         assert await committer.commit(submission("last")) == ["ok", 1]

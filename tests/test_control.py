@@ -6,14 +6,17 @@ from contextlib import asynccontextmanager
 from typing import Any, Protocol
 
 import anyio
+import anyio.lowlevel
 import pytest
 from structlog.testing import capture_logs
 
 from musterd import valkey
-from musterd.control import Control, _read_request
+from musterd.control import Control
+from musterd.kill_requests import read
 from musterd.moves import KillOrder
 from musterd.orders import HELD, Orders
 from musterd.runtimes.base import Context
+from musterd.subscription import Subscription
 from tests.service.parts import Parts, claiming, make_kind, open_parts
 from tests.service.scene import next_reply
 from tests.support.fixtures import LoadSettings, StartServer
@@ -45,19 +48,22 @@ async def listening(parts: Parts) -> AsyncIterator[Control]:
         parts.store, parts.notes, parts.reads, parts.supervisor, parts.membership, drained.set
     )
     async with valkey.connect(parts.settings.server_url, connections=4, decode=False) as listener:
+        subscription = Subscription(
+            listener, parts.settings, parts.link, float, anyio.lowlevel.checkpoint
+        )
         control = Control(
+            subscription,
             listener,
             parts.keys,
             parts.settings,
             orders,
             parts.supervisor,
-            parts.link,
             parts.troubles,
         )
         async with anyio.create_task_group() as group:
             group.start_soon(control.run)
             with anyio.fail_after(within(5)):
-                await control.subscribed.wait()
+                await subscription.confirmed.wait()
             yield control
             group.cancel_scope.cancel()
 
@@ -314,4 +320,4 @@ async def test_sweep_without_agents_reads_nothing(settings: LoadSettings) -> Non
 )
 def test_grace_of_a_request(request_text: str, grace: float | None) -> None:
     """A number of seconds, or none: whatever stands there by hand is a request all the same."""
-    assert _read_request(request_text.encode("utf-8", "surrogatepass"))[0] == grace
+    assert read(request_text.encode("utf-8", "surrogatepass"))[0] == grace

@@ -39,7 +39,12 @@ async def start(parts: Parts) -> str:
 def make_heartbeat(parts: Parts) -> Heartbeat:
     """A heartbeat of the parts."""
     return Heartbeat(
-        parts.settings, parts.store, parts.membership, parts.supervisor, parts.troubles
+        parts.settings,
+        parts.store,
+        parts.membership,
+        parts.supervisor,
+        parts.troubles,
+        parts.link.back,
     )
 
 

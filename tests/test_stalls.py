@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from musterd.runtimes.base import Context
 from musterd.runtimes.coroutine import CoroutineRuntime
-from musterd.stalls import Stalls
+from musterd.stalls import LoopClock, Stalls
 from tests.support.contexts import make_context
 from tests.support.fixtures import StartDaemon
 from tests.support.wait import wait_until
@@ -24,7 +24,7 @@ async def lines() -> AsyncIterator[list[Any]]:
     """What is logged while the loop is watched."""
     with capture_logs() as lines:
         async with anyio.create_task_group() as group:
-            group.start_soon(Stalls(THRESHOLD, 60.0, anyio.Event().set).run)
+            group.start_soon(Stalls(LoopClock(), THRESHOLD, 60.0, anyio.Event().set).run)
             await anyio.lowlevel.checkpoint()
             yield lines
             group.cancel_scope.cancel()

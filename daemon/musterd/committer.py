@@ -49,12 +49,16 @@ log = structlog.get_logger()
 class Committer:
     """Sends steps for everybody. `run` does the work and returns when it is cancelled.
 
-    Attributes:
+    Args:
+        call: sends them.
+        link: told the fate of each call.
         living: the steps that take again what is alive here, for a server that may have lost it.
     """
 
-    def __init__(self, call: Call, link: Link) -> None:
-        self.living: Callable[[], Iterable[Step]] = tuple
+    def __init__(
+        self, call: Call, link: Link, living: Callable[[], Iterable[Step]] = tuple
+    ) -> None:
+        self._living = living
         self._call = call
         self._link = link
         self._recent = Recent(time.monotonic)
@@ -165,7 +169,7 @@ class Committer:
         async with self._restoring:
             while self._link.changed:
                 with self._link.restoring():
-                    steps = [*self._recent.steps(), *self.living()]
+                    steps = [*self._recent.steps(), *self._living()]
                     for batch in batches(steps):
                         await self._say_again(batch)
                     self._recent.said_again()

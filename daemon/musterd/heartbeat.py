@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
+from musterd.bell import Bell
 from musterd.clocks import boottime
 from musterd.errors import MusterdError, NameTakenError
 from musterd.membership import Membership
@@ -27,6 +28,7 @@ class Heartbeat:
         membership: the daemon's own record.
         supervisor: told of leases that are lost.
         troubles: told of what cannot be renewed.
+        bell: rung when it is to beat at once: that of the link, for when the server is back.
     """
 
     def __init__(
@@ -36,6 +38,7 @@ class Heartbeat:
         membership: Membership,
         supervisor: Supervisor,
         troubles: Troubles,
+        bell: Bell,
     ) -> None:
         self._ttl = settings.heartbeat_ttl
         self._interval = settings.heartbeat_interval
@@ -43,7 +46,7 @@ class Heartbeat:
         self._membership = membership
         self._supervisor = supervisor
         self._troubles = troubles
-        self._bell = anyio.Event()
+        self._bell = bell
         self.pulse = Pulse("heartbeat")
 
     async def run(self) -> None:
@@ -55,10 +58,8 @@ class Heartbeat:
         while True:
             began = anyio.current_time()
             self.pulse.beat(self._interval)
-            self._bell = anyio.Event()
             await self._beat()
-            with anyio.move_on_after(began + self._interval - anyio.current_time()):
-                await self._bell.wait()
+            await self._bell.wait(began + self._interval - anyio.current_time())
 
     async def relearn(self) -> None:
         """Renew the leases now; those that are lost have been told to stop when this returns."""
@@ -66,7 +67,7 @@ class Heartbeat:
 
     def hurry(self) -> None:
         """Beat now: there is something to be seen."""
-        self._bell.set()
+        self._bell.ring()
 
     async def _beat(self) -> None:
         # Leases first: they must never expire after the record of the node that answers for them.

@@ -12,6 +12,8 @@ from typing import Final
 
 import structlog
 
+from musterd.bell import Bell
+
 HOLD: Final = 0.3
 """Seconds in which each daemon has met a server that came back, and restored what is its own."""
 
@@ -27,7 +29,7 @@ class Link:
         server: its name for people.
         run_id: the life of it that was met last.
         changed: whether that life may lack what an earlier one had taken.
-        on_back: called when an outage is over.
+        back: rung when an outage is over.
     """
 
     def __init__(self, server: str, clock: Callable[[], float] = time.monotonic) -> None:
@@ -37,7 +39,7 @@ class Link:
         self._since = clock()
         self.run_id = ""
         self.changed = False
-        self.on_back: Callable[[], None] = _nothing
+        self.back = Bell()
         self._waiting_since: float | None = None
 
     @property
@@ -66,7 +68,7 @@ class Link:
             outage = self._clock() - self._since
             self._up, self._since = True, self._clock()
             log.info("valkey back", server=self.server, outage=round(outage, 3))
-            self.on_back()
+            self.back.ring()
 
     def interrupted(self) -> None:
         """The server may have been away, though no call has failed."""
@@ -111,10 +113,6 @@ class Link:
             self._waiting_since = None
             self.interrupted()
             log.info("steps go on", server=self.server, waited=round(waited, 3))
-
-
-def _nothing() -> None:
-    pass
 
 
 def _describe(error: Exception) -> str:

@@ -5,6 +5,7 @@ from typing import Final
 
 import anyio
 
+from musterd.bell import Bell
 from musterd.errors import MusterdError
 from musterd.store import Store
 from musterd.troubles import Troubles
@@ -35,20 +36,18 @@ class Rounds:
         self._store = store
         self._troubles = troubles
         self._duties = (*duties, self._trim)
-        self._bell = anyio.Event()
+        self._bell = Bell()
 
     async def run(self) -> None:
         """Go on until cancelled."""
         while True:
             began = anyio.current_time()
-            self._bell = anyio.Event()
             await self._go_through()
-            with anyio.move_on_after(began + self._interval - anyio.current_time()):
-                await self._bell.wait()
+            await self._bell.wait(began + self._interval - anyio.current_time())
 
     def hurry(self) -> None:
         """Go through them now."""
-        self._bell.set()
+        self._bell.ring()
 
     async def _go_through(self) -> None:
         for duty in self._duties:

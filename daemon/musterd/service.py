@@ -20,6 +20,7 @@ from musterd.committer import Committer
 from musterd.configuration import Configuration
 from musterd.connections import Connections, opened
 from musterd.control import Control
+from musterd.crew import Crew
 from musterd.desks import Desks
 from musterd.embedded import EmbeddedValkey
 from musterd.errors import MusterdError, UnwrittenError
@@ -40,9 +41,10 @@ from musterd.runtimes.orphans import Orphans, become_subreaper
 from musterd.scripts import Caller
 from musterd.server import Server
 from musterd.settings import Settings
-from musterd.stalls import Stalls
+from musterd.stalls import LoopClock, Stalls
 from musterd.stopping import Stopping
 from musterd.store import Store
+from musterd.subscription import Subscription
 from musterd.supervisor import Supervisor
 from musterd.systemd import INSIST, notify
 from musterd.troubles import Troubles
@@ -141,8 +143,9 @@ class Daemon:
             connections.prober, link, connections.lanes, reader, connections.listener
         )
         self._server = Server(reader, link, settings)
+        crew = Crew(configuration.kinds)
         call = partial(scripts.call, connections.lanes, Caller.of(settings, epoch=epoch))
-        self._committer = Committer(call, link)
+        self._committer = Committer(call, link, crew.living)
         nodes = self._nodes = Nodes(self._committer)
         store = Store(
             self._committer,
@@ -153,29 +156,33 @@ class Daemon:
         desks = self._desks = Desks(notes, settings)
         troubles = Troubles()
         supervisor = self._supervisor = Supervisor(
-            store, desks, configuration.kinds, settings, epoch, troubles
+            store, desks, crew, configuration.kinds, settings, epoch, troubles
         )
-        self._committer.living = supervisor.crew.living
         membership = self._membership = Membership(
             settings, epoch, nodes, supervisor.crew.count, lambda: supervisor.pauses.kinds
         )
         self._recovery = Recovery(store, nodes, link, settings)
         reads = Reads(reader, keys)
         self._report = Report(configuration, supervisor, membership, reads, link)
+        heartbeat = self._heartbeat = Heartbeat(
+            settings, store, membership, supervisor, troubles, link.back
+        )
+        self._leases = Leases(settings, supervisor)
+        loop = LoopClock()
+        listener = connections.listener
+        subscription = self._subscription = Subscription(
+            listener, settings, link, loop.standing, heartbeat.relearn
+        )
+        self._stalls = Stalls(
+            loop, settings.heartbeat_interval / 2, settings.heartbeat_ttl, subscription.wake_up
+        )
         orders = Orders(store, notes, reads, supervisor, membership, self._drain)
         control = self._control = Control(
-            connections.listener, keys, settings, orders, supervisor, link, troubles
+            subscription, listener, keys, settings, orders, supervisor, troubles
         )
-        self._heartbeat = Heartbeat(settings, store, membership, supervisor, troubles)
-        self._leases = Leases(settings, supervisor)
-        self._stalls = Stalls(
-            settings.heartbeat_interval / 2, settings.heartbeat_ttl, control.wake_up
-        )
-        control.standing, control.relearn = self._stalls.standing, self._heartbeat.relearn
-        link.on_back = self._heartbeat.hurry
         duties = (control.sweep, self._recover, self._offer, self._reap)
         self._rounds = Rounds(settings.heartbeat_interval, store, troubles, *duties)
-        asking = (supervisor.pulse, control.pulse, self._heartbeat.pulse)
+        asking = (supervisor.pulse, subscription.pulse, heartbeat.pulse)
         self._watchdog = Watchdog(link, lanes=self._committer.pulses, asking=asking)
 
     async def run(self) -> None:
@@ -234,7 +241,7 @@ class Daemon:
         await self._settle_own_past()
         await self._offer()
         outer.start_soon(self._control.run)
-        await self._control.subscribed.wait()
+        await self._subscription.confirmed.wait()
         await self._membership.announce(self._supervisor.state)
         outer.start_soon(self._rounds.run)
         outer.start_soon(self._configuration.run, self._reoffer)

@@ -24,40 +24,54 @@ FRAMES: Final = 3
 log = structlog.get_logger()
 
 
+class LoopClock:
+    """When the event loop has moved last."""
+
+    def __init__(self) -> None:
+        self.moved = boottime()
+
+    def move(self) -> None:
+        """It moves now."""
+        self.moved = boottime()
+
+    def standing(self) -> float:
+        """For how many seconds it has not moved, give or take the pause between two moves."""
+        return boottime() - self.moved
+
+
 class Stalls:
     """Watches the loop in whose thread `run` is awaited.
 
     Args:
+        clock: kept here, four times in each threshold.
         threshold: seconds of standing still that are worth a line in the log.
         lease: seconds after which leases may have run out meanwhile.
         on_wake: called when it has stood still for so long, before anything that waits a moment.
     """
 
-    def __init__(self, threshold: float, lease: float, on_wake: Callable[[], None]) -> None:
+    def __init__(
+        self, clock: LoopClock, threshold: float, lease: float, on_wake: Callable[[], None]
+    ) -> None:
+        self._clock = clock
         self._threshold = threshold
         self._lease = lease
         self._on_wake = on_wake
         self._loop_thread = 0
-        self._moved = boottime()
         self._ended = threading.Event()
-
-    def standing(self) -> float:
-        """For how many seconds the loop has not moved, give or take a quarter of the threshold."""
-        return boottime() - self._moved
 
     async def run(self) -> None:
         """Go on until cancelled; a loop that stood still is told about when it moves again."""
         self._loop_thread = threading.get_ident()
-        self._moved = boottime()
+        self._clock.move()
         threading.Thread(target=self._look_on, name="stalls", daemon=True).start()
         try:
             while True:
                 await anyio.sleep(self._threshold / 4)
-                if (seconds := self.standing()) > self._threshold:
+                if (seconds := self._clock.standing()) > self._threshold:
                     log.warning("event loop was blocked", seconds=round(seconds, 2))
                 if seconds > self._lease:
                     self._on_wake()
-                self._moved = boottime()
+                self._clock.move()
         finally:
             self._ended.set()
 
@@ -68,17 +82,19 @@ class Stalls:
         while not self._ended.wait(pause):
             before, since = time.monotonic(), time.monotonic() - before
             # This thread stood still as well: the daemon was stopped, or the machine is overloaded.
-            if since < self._threshold / 2 and self.standing() > self._threshold:
-                if told != self._moved:
+            if since < self._threshold / 2 and self._clock.standing() > self._threshold:
+                if told != self._clock.moved:
                     self._tell()
-                told = self._moved
+                told = self._clock.moved
 
     def _tell(self) -> None:
         frames = list(_frames_of(self._loop_thread))
         context = next(filter(None, map(context_of, frames)), None)
         ids = {"task_id": context.task_id, "agent_id": context.agent_id} if context else {}
         places = [_place(frame) for frame in frames[:FRAMES]]
-        log.warning("event loop is blocked", at=places, seconds=round(self.standing(), 2), **ids)
+        log.warning(
+            "event loop is blocked", at=places, seconds=round(self._clock.standing(), 2), **ids
+        )
 
 
 def _frames_of(thread: int) -> Iterator[FrameType]:

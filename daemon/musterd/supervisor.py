@@ -12,6 +12,7 @@ from anyio.abc import TaskGroup
 
 from musterd import ids
 from musterd.actor import Actor, Stop
+from musterd.bell import Bell
 from musterd.clocks import boottime
 from musterd.crew import Crew, about
 from musterd.desks import Desks
@@ -46,6 +47,7 @@ class Supervisor:
     Args:
         store: where tasks are claimed.
         desks: where agents tell and are told.
+        crew: the agents that run; empty so far.
         kinds: what is offered, by name.
         settings: the daemon's name, its capacity, and the grace of its agents.
         epoch: this life of the daemon.
@@ -56,12 +58,13 @@ class Supervisor:
         self,
         store: Store,
         desks: Desks,
+        crew: Crew,
         kinds: Mapping[str, Kind],
         settings: Settings,
         epoch: str,
         troubles: Troubles,
     ) -> None:
-        self.crew = Crew(kinds)
+        self.crew = crew
         self.pauses = Pauses(kinds)
         self.draining = False
         self.unwritten = 0
@@ -72,7 +75,7 @@ class Supervisor:
         self._owner = f"{settings.node}/{epoch}"
         self._capacity = settings.capacity
         self._settings = settings
-        self._bell = anyio.Event()
+        self._bell = Bell()
         self._claims = 0
         self._intensity = Intensity(kinds)
         self._missing = False
@@ -94,10 +97,8 @@ class Supervisor:
             with self._claiming:
                 while not self.draining:
                     self.pulse.beat(SLOW_LOOK)
-                    self._bell = anyio.Event()
                     pause = await self._claim(agents)
-                    with anyio.move_on_after(pause):
-                        await self._bell.wait()
+                    await self._bell.wait(pause)
             self.pulse.rest()
 
     def offer(self, kinds: Mapping[str, Kind], capacity: int) -> None:
@@ -114,7 +115,7 @@ class Supervisor:
     def wake(self, kind: str | None = None) -> None:
         """There may be work, of one kind or of any."""
         if kind is None or kind in self._kinds:
-            self._bell.set()
+            self._bell.ring()
 
     def pause(self, kind: str | None = None) -> None:
         """Claim nothing, or nothing of one kind, until told to resume; running agents go on.
@@ -231,7 +232,7 @@ class Supervisor:
         finally:
             self.unwritten += actor.unwritten
             self.crew.remove(actor)
-            self._bell.set()
+            self._bell.ring()
 
     async def _note_failure(self, claim: Claim) -> None:
         """Pause a kind whose agents fail too often, and tell of it."""

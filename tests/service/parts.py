@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from musterd import ids, scripts, valkey
 from musterd.committer import Committer
+from musterd.crew import Crew
 from musterd.desks import Desks
 from musterd.keys import Keys
 from musterd.kinds import Kind
@@ -55,7 +56,8 @@ class Parts:
         self.owner = f"{settings.node}/{epoch}"
         self.link = Link("the test's server")
         call = partial(scripts.call, redis, Caller.of(settings, epoch=epoch))
-        self.committer = Committer(call, self.link)
+        crew = Crew(self.kinds)
+        self.committer = Committer(call, self.link, crew.living)
         self.store = Store(self.committer)
         self.nodes = Nodes(self.committer)
         self.notes = Notes(self.committer, settings.output_lines)
@@ -63,7 +65,7 @@ class Parts:
         self.reads = Reads(redis, self.keys)
         self.troubles = Troubles()
         self.supervisor = Supervisor(
-            self.store, self.desks, self.kinds, settings, epoch, self.troubles
+            self.store, self.desks, crew, self.kinds, settings, epoch, self.troubles
         )
         self.membership = Membership(
             settings,
