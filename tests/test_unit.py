@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from musterd.leaving import AT_ONCE, LAST_WRITES
 from musterd.report import LOOK, MORE_TIME
 from musterd.runtimes.process import _SYSTEMD
-from musterd.service import AT_ONCE, LAST_WRITES
 from musterd.settings import Settings
 from tests.support.tools import require
 

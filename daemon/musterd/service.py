@@ -1,4 +1,4 @@
-"""The daemon, put together: settings, kinds, Valkey, the tasks, and the order of the end.
+"""The daemon, put together: settings, kinds, Valkey, the tasks, and the order in which they end.
 
 What must outlive the agents, their heartbeats and the control channel, runs in the outer task
 group; the supervisor and its agents in the inner one.
@@ -9,13 +9,12 @@ import resource
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
-from typing import Final
 
 import anyio
 import structlog
 from anyio.abc import TaskGroup
 
-from musterd import __version__, ids, logs, scratch, scripts, valkey
+from musterd import __version__, ids, scratch, scripts, valkey
 from musterd.committer import Committer
 from musterd.configuration import Configuration
 from musterd.connections import Connections, opened
@@ -27,6 +26,7 @@ from musterd.errors import MusterdError, UnwrittenError
 from musterd.heartbeat import Heartbeat
 from musterd.keys import Keys
 from musterd.leases import Leases
+from musterd.leaving import LAST_WRITES, Leaving
 from musterd.membership import Membership
 from musterd.nodes import Nodes
 from musterd.notes import Notes
@@ -49,18 +49,6 @@ from musterd.supervisor import Supervisor
 from musterd.systemd import INSIST, notify
 from musterd.troubles import Troubles
 from musterd.watchdog import Watchdog
-
-AT_ONCE: Final = 1.0
-"""Seconds of grace that agents have after a second signal."""
-
-LAST_WRITES: Final = 5.0
-"""Seconds after the agents' grace in which their endings may still be written."""
-
-UNHEARD: Final = 1.0
-"""Seconds that a daemon without agents waits for a server that is away before it leaves."""
-
-LOOK: Final = 0.05
-"""Seconds between two looks at whether it does."""
 
 log = structlog.get_logger()
 
@@ -176,7 +164,10 @@ class Daemon:
         self._stalls = Stalls(
             loop, settings.heartbeat_interval / 2, settings.heartbeat_ttl, subscription.wake_up
         )
-        orders = Orders(store, notes, reads, supervisor, membership, self._drain)
+        leaving = self._leaving = Leaving(
+            settings, stopping, supervisor, membership, heartbeat, link, embedded
+        )
+        orders = Orders(store, notes, reads, supervisor, membership, leaving.drain)
         control = self._control = Control(
             subscription, listener, keys, settings, orders, supervisor, troubles
         )
@@ -194,7 +185,7 @@ class Daemon:
         become_subreaper()
         _raise_file_limit()
         async with anyio.create_task_group() as beside:
-            beside.start_soon(self._obey)
+            beside.start_soon(self._leaving.obey)
             beside.start_soon(self._probe.run)
             if self._embedded is not None:
                 beside.start_soon(self._embedded.keep)
@@ -202,12 +193,6 @@ class Daemon:
             beside.cancel_scope.cancel()
         if self._supervisor.unwritten:
             raise UnwrittenError(self._supervisor.unwritten)
-
-    async def _obey(self) -> None:
-        await self._stopping.asked.wait()
-        self._drain()
-        await self._stopping.at_once.wait()
-        self._supervisor.crew.shut_down(AT_ONCE)
 
     async def _live(self) -> None:
         notify(f"STATUS=waits for Valkey, {self._link.server}")
@@ -262,48 +247,10 @@ class Daemon:
 
     async def _serve(self) -> None:
         async with anyio.create_task_group() as inner:
-            inner.start_soon(self._end_in_time)
-            inner.start_soon(self._leave_unheard)
+            inner.start_soon(self._leaving.end_in_time)
+            inner.start_soon(self._leaving.leave_unheard)
             await self._supervisor.run()
             inner.cancel_scope.cancel()
-
-    async def _end_in_time(self) -> None:
-        """From the word to stop on: a drain, its deadline, and what comes after."""
-        await self._stopping.asked.wait()
-        notify("STOPPING=1", patience=INSIST)
-        longest = self._settings.drain_timeout
-        hint = {"hint": "a second signal stops them at once"} if self._stopping.interrupted else {}
-        log.info("draining", agents=self._supervisor.crew.count(), seconds=longest, **hint)
-        with anyio.move_on_after(longest):
-            await self._stopping.at_once.wait()
-        grace = AT_ONCE if self._stopping.at_once.is_set() else self._settings.kill_grace
-        log.warning("stopping agents", agents=self._supervisor.crew.count(), grace=grace)
-        self._supervisor.crew.shut_down(grace)
-        await anyio.sleep(grace + LAST_WRITES)
-        self._supervisor.abandon()
-        await anyio.sleep(AT_ONCE)
-        log.error("left with agents that do not stop", agents=sorted(self._supervisor.crew.actors))
-        if self._embedded is not None:
-            with anyio.CancelScope(shield=True):  # there is no way back from here
-                await self._embedded.end()
-        logs.flush()
-        os._exit(1)
-
-    async def _leave_unheard(self) -> None:
-        """Without agents nothing but the answer to a claim is waited for."""
-        await self._stopping.asked.wait()
-        unheard = 0.0
-        while unheard < UNHEARD:
-            await anyio.sleep(LOOK)
-            waited_for = self._link.serving or self._supervisor.crew.count()
-            unheard = 0.0 if waited_for else unheard + LOOK
-        self._supervisor.abandon()
-
-    def _drain(self) -> None:
-        self._supervisor.drain()
-        self._membership.state = self._supervisor.state
-        self._heartbeat.hurry()
-        self._stopping.asked.set()
 
     async def _recover(self) -> None:
         await self._server.look()
