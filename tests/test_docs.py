@@ -4,6 +4,7 @@ import ast
 import dataclasses
 import inspect
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -180,6 +181,16 @@ def test_client_values_are_told(kind: type) -> None:
     fields = {field.name for field in dataclasses.fields(kind)}
     assert kind.__name__ in {re.split(r"\W", name)[0] for name in named}
     assert fields - named == set()
+
+
+def test_floors_are_those_that_are_checked() -> None:
+    """The architecture's table has a row for each layer of the linter's contract, in its order."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    (contract,) = (c for c in project["tool"]["importlinter"]["contracts"] if "layers" in c)
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    table = re.findall(r"^\| [^|]+ \| (`[^|]+) \| [^|]+ \|$", text, re.MULTILINE)
+    told = [set(re.findall(r"`(\w+)(?:\.py|/)`", row)) - {"lua"} for row in table]
+    assert told == [set(re.split(r" [|:] ", layer)) for layer in contract["layers"]]
 
 
 def test_contract_names_everything() -> None:
