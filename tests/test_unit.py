@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from musterd.leaving import AT_ONCE, LAST_WRITES
-from musterd.report import LOOK, MORE_TIME
+from musterd.report import MORE_TIME, TELL_EVERY
 from musterd.runtimes.process import _SYSTEMD
 from musterd.settings import Settings
 from tests.support.tools import require
@@ -64,7 +64,7 @@ def test_stop_timeout_leaves_time_for_the_drain() -> None:
 
 def test_more_time_is_asked_for_before_it_is_over() -> None:
     """A drain asks so often that two looks may be missed, and what comes after it still fits in."""
-    assert MORE_TIME > 2 * LOOK + LAST_WRITES + AT_ONCE
+    assert MORE_TIME > 2 * TELL_EVERY + LAST_WRITES + AT_ONCE
 
 
 def test_agents_are_told_nothing_of_the_services_own() -> None:

@@ -15,7 +15,7 @@ from musterd.settings import Settings
 GATHER: Final = 0.1
 """Seconds in which what agents tell gathers."""
 
-LOOK: Final = 0.25
+FILES_EVERY: Final = 0.25
 """Seconds between two looks at what commands leave in files."""
 
 
@@ -89,7 +89,7 @@ class Desks:
         began = anyio.current_time()
         if began < self._look_due:
             return
-        self._look_due = began + LOOK
+        self._look_due = began + FILES_EVERY
         for look in list(self.looks):
             if look in self.looks:  # its agent may have ended meanwhile
                 look()
@@ -114,7 +114,7 @@ class Desks:
 
     async def _rest(self) -> None:
         if not self.marked:
-            with anyio.move_on_after(LOOK if self.looks else math.inf):
+            with anyio.move_on_after(FILES_EVERY if self.looks else math.inf):
                 await self._bell.wait()
         with anyio.move_on_after(GATHER):
             await self._urgent.wait()

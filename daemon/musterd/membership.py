@@ -14,7 +14,7 @@ from musterd.jsons import Json
 from musterd.nodes import Nodes
 from musterd.settings import Settings
 
-LOOK: Final = 0.2
+ASK_EVERY: Final = 0.2
 """Seconds between two looks at a name that is held."""
 
 log = structlog.get_logger()
@@ -130,4 +130,4 @@ class Membership:
         if not self._waits:
             self._waits = True
             log.info("waiting for the name, its holder cannot be seen", host=taken.holder.host)
-        await anyio.sleep(LOOK)
+        await anyio.sleep(ASK_EVERY)

@@ -17,15 +17,15 @@ from musterd.supervisor import Supervisor
 from musterd.systemd import notify
 from musterd.valkey import FAULTS
 
-LOOK: Final = 1.0
-"""Seconds between two looks at how things stand."""
+TELL_EVERY: Final = 1.0
+"""Seconds between two lines on how things stand."""
 
-COUNT: Final = 5.0
+COUNT_EVERY: Final = 5.0
 """Seconds between two counts of what waits."""
 
 MORE_TIME: Final = 20.0
-"""Seconds for which systemd is to wait at least from each look on while the daemon drains; what
-comes after the last look, the end of an embedded server say, must fit in."""
+"""Seconds for which systemd is to wait at least from each line on while the daemon drains; what
+comes after the last one, the end of an embedded server say, must fit in."""
 
 
 class Report:
@@ -63,7 +63,7 @@ class Report:
             counting.start_soon(self._count)  # which may have to wait for Valkey
             while True:
                 self._tell()
-                await anyio.sleep(LOOK)
+                await anyio.sleep(TELL_EVERY)
 
     def line(self) -> str:
         """How things stand, `12 agents, 3 waiting, Valkey ok` say."""
@@ -91,4 +91,4 @@ class Report:
         while True:
             with suppress(*FAULTS):  # the link tells of them
                 self._waiting = sum(await self._reads.waiting(self._configuration.kinds))
-            await anyio.sleep(COUNT)
+            await anyio.sleep(COUNT_EVERY)

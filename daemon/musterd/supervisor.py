@@ -29,7 +29,7 @@ from musterd.troubles import Troubles
 SLOW_LOOK: Final = 1.0
 """Seconds after which the queues are looked at without having been told; a safety net."""
 
-LOOK: Final = 0.05
+RECHECK_EVERY: Final = 0.05
 """Seconds between two looks at an agent that must end before another of its id may start."""
 
 TELLING: Final = 5.0
@@ -260,7 +260,7 @@ class Supervisor:
         )
         former.stop(Stop.LOST)
         while not former.gone:  # noqa: ASYNC110 - too rare for each actor to carry an event
-            await anyio.sleep(LOOK)
+            await anyio.sleep(RECHECK_EVERY)
 
     async def _man(self, agents: TaskGroup) -> None:
         """Run, or settle as lost, the agents that are listed as ours and that no actor runs.

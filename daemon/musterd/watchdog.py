@@ -15,7 +15,7 @@ from musterd.link import Link
 from musterd.pulse import STALL, Pulse
 from musterd.systemd import notify
 
-LOOK: Final = 5.0
+LOOK_EVERY: Final = 5.0
 """Seconds between two looks, if systemd does not want to hear of it more often."""
 
 log = structlog.get_logger()
@@ -38,7 +38,7 @@ class Watchdog:
 
     async def run(self) -> None:
         """Feed the watchdog of systemd until cancelled, but while something is stuck."""
-        pause = min(LOOK, (watchdog_seconds() or LOOK) / 4)
+        pause = min(LOOK_EVERY, (watchdog_seconds() or LOOK_EVERY) / 4)
         while True:
             self.look()
             await anyio.sleep(pause)
