@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from datetime import datetime
-from types import TracebackType
 from typing import Final, Self, TypeVar
 
 import anyio
@@ -48,12 +47,7 @@ class Observer:
         """Nothing is connected before it is needed."""
         return self
 
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         """Close the connections."""
         await self._redis.aclose()
 

@@ -87,7 +87,7 @@ class Taking:
             yield "x" * 50_000
 
     def __iter__(self) -> Iterator[Any]:
-        raise NotImplementedError
+        raise TypeError("only taken with `async for`")
 
 
 async def test_message_is_taken_once_the_last_is_in_the_pipe(pipe: tuple[FileIO, FileIO]) -> None:

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from musterd.cli import completers
 from musterd.cli.call import call
 from musterd.cli.command import EXITS, ManualCommand, json_option
+from musterd.cli.options import kind_option, node_option
 from musterd.cli.output import print_json, warn
 from musterd.display import one_line
 from musterd.errors import MusterdError, UnknownKindError
@@ -15,20 +15,8 @@ from musterd.errors import MusterdError, UnknownKindError
 if TYPE_CHECKING:
     from musterd.client import Client
 
-_node_option = click.option(
-    "--node",
-    metavar="NAME",
-    shell_complete=completers.nodes,
-    show_default="all of them",
-    help="Only this daemon.",
-)
-_kind_option = click.option(
-    "--kind",
-    metavar="KIND",
-    shell_complete=completers.kinds,
-    show_default="every kind",
-    help="Only tasks of this kind, on the daemons that offer it.",
-)
+_node_option = node_option("Only this daemon.", default=None)
+_kind_option = kind_option("Only tasks of this kind, on the daemons that offer it.", default=None)
 _json_option = json_option("one reply a line, as the daemons gave them")
 _EXITS = EXITS | {1: "no daemon is running, or one has refused or not answered"}
 _EXITS_OF_KIND = _EXITS | {2: f"{EXITS[2]}; or no daemon that was asked offers the kind"}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from musterd.cli.command import EXITS, ManualCommand, json_option
+from musterd.cli.options import settings_options
 from musterd.cli.output import print_json
 from musterd.display import one_line
 
@@ -28,29 +29,7 @@ _INDENT: Final = " " * 11
     """,
 )
 @click.option("--embedded", is_flag=True, help="Examine the embedded server, as `musterd run` has.")
-@click.option(
-    "--agents",
-    multiple=True,
-    metavar="SOURCE",
-    show_default="MUSTERD_AGENTS",
-    help="Agent kinds: a TOML file, module or module:attribute. May be repeated.",
-)
-@click.option("--node", metavar="NAME", show_default="MUSTERD_NODE", help="The daemon's name.")
-@click.option(
-    "--capacity",
-    metavar="N",
-    show_default="MUSTERD_CAPACITY",
-    help="Agents alive at once on the daemon.",
-)
-@click.option(
-    "--prefix", metavar="TEXT", show_default="MUSTERD_PREFIX", help="What every key begins with."
-)
-@click.option(
-    "--state-dir",
-    metavar="FOLDER",
-    show_default="MUSTERD_STATE_DIR",
-    help="The daemon's state folder.",
-)
+@settings_options
 @json_option("one document: settings with their sources, and findings")
 def doctor(*, embedded: bool, agents: tuple[str, ...], as_json: bool, **given: str | None) -> int:
     """Find what is wrong with an installation, and say what to do.

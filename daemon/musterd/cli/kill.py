@@ -9,6 +9,7 @@ import click
 from musterd.cli import completers
 from musterd.cli.call import call
 from musterd.cli.command import EXITS, ManualCommand, json_option
+from musterd.cli.options import kind_option
 from musterd.cli.output import print_json, warn
 from musterd.cli.shortened import with_whole_id
 from musterd.errors import MusterdError, NotFoundError
@@ -44,14 +45,7 @@ class _How:
 )
 @click.argument("ids", nargs=-1, metavar="[ID]...", shell_complete=completers.live_ids)
 @click.option("--all", "everything", is_flag=True, help="Every task that lives now.")
-@click.option(
-    "--kind",
-    default="",
-    metavar="KIND",
-    shell_complete=completers.kinds,
-    show_default="every kind",
-    help="With --all: only tasks of this kind.",
-)
+@kind_option("With --all: only tasks of this kind.")
 @click.option(
     "--reason",
     default="",

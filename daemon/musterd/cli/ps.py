@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from musterd.cli import completers
 from musterd.cli.call import call
 from musterd.cli.command import EXITS, ManualCommand, json_option
+from musterd.cli.options import kind_option, node_option
 from musterd.cli.output import STATUS, print_json, print_table, warn
 from musterd.cli.standing import Standing, look_around
 from musterd.display import age_since, one_line, progress, why
@@ -79,22 +79,8 @@ class _View:
     show_default="what lives",
     help=f"Only those of this state: {', '.join(_STATUSES)}.",
 )
-@click.option(
-    "--kind",
-    default="",
-    metavar="KIND",
-    shell_complete=completers.kinds,
-    show_default="every kind",
-    help="Only those of this kind.",
-)
-@click.option(
-    "--node",
-    default="",
-    metavar="NAME",
-    shell_complete=completers.nodes,
-    show_default="all of them",
-    help="Only agents of this daemon, and tasks whose last attempt is one.",
-)
+@kind_option("Only those of this kind.")
+@node_option("Only agents of this daemon, and tasks whose last attempt is one.")
 @click.option("--all", "-a", "everything", is_flag=True, help="Also those that have ended.")
 @click.option(
     "--limit",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from musterd.cli.command import ManualCommand
+from musterd.cli.options import settings_options
 from musterd.errors import MusterdError
 
 if TYPE_CHECKING:
@@ -36,26 +37,7 @@ _LEFT: Final = 3.0
     """,
 )
 @click.option("--embedded", is_flag=True, help="Start a private Valkey in the state folder.")
-@click.option(
-    "--agents",
-    multiple=True,
-    metavar="SOURCE",
-    show_default="none",
-    help="Agent kinds: a TOML file, module or module:attribute. May be repeated.",
-)
-@click.option("--node", metavar="NAME", show_default="the host's name", help="This daemon's name.")
-@click.option(
-    "--capacity", metavar="N", show_default="1000", help="Agents alive at once on this daemon."
-)
-@click.option(
-    "--prefix", metavar="TEXT", show_default="orchestrator", help="What every key begins with."
-)
-@click.option(
-    "--state-dir",
-    metavar="FOLDER",
-    show_default="~/.local/state/musterd",
-    help="Where the embedded server keeps its data.",
-)
+@settings_options
 @click.option(
     "--log-level", metavar="LEVEL", show_default="info", help="debug, info, warning or error."
 )
