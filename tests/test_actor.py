@@ -8,11 +8,12 @@ from typing import Any
 
 import anyio
 import pytest
+from structlog.testing import capture_logs
 
 from musterd.actor import Actor, Stop
 from musterd.jsons import MAX_BYTES, Json
 from musterd.moves import KillOrder, KillTarget
-from musterd.runtimes.base import AgentFailed, Context, ContextRejected
+from musterd.runtimes.base import AgentFailed, Context, ContextRejected, OutOfMemory
 from tests.checker.checking import checking
 from tests.service.parts import Parts, make_kind, open_parts
 from tests.support.fixtures import LoadSettings, StartServer
@@ -127,6 +128,33 @@ async def test_result_that_is_no_json_fails(parts: Parts, value: Any) -> None:
     await actor.run()
     assert await ending(parts, actor) == ("failed", "error", "failed", "error")
     assert "result" in ((await parts.agent(actor.claim.agent_id)).error or "")
+
+
+async def test_out_of_memory_is_retried(parts: Parts) -> None:
+    """With the reason that says so: a machine that was short of memory may have some next time."""
+    body = raising(OutOfMemory("out of memory: killed by SIGKILL"))
+    actor = await make_actor(parts, body, max_attempts=2, backoff=0.0)
+    await actor.run()
+    assert actor.failed
+    assert await ending(parts, actor) == ("failed", "oom", "pending", None)
+    second = await next_attempt(parts, 0.5)
+    await second.run()
+    assert await ending(parts, second) == ("failed", "oom", "failed", "oom")
+    assert (await parts.agent(second.claim.agent_id)).error == "out of memory: killed by SIGKILL"
+
+
+async def test_processor_time_is_on_the_record(parts: Parts) -> None:
+    """In seconds, as soon as the agent has ended, however that was."""
+
+    async def body(context: Context) -> None:
+        context.cpu_seconds = 1.2345
+        raise AgentFailed("no use")
+
+    actor = await make_actor(parts, body)
+    with capture_logs() as lines:
+        await actor.run()
+    assert (await parts.agent(actor.claim.agent_id)).cpu_seconds == 1.234
+    assert [line["cpu"] for line in lines if line["event"] == "agent ended"] == [1.234]
 
 
 async def test_rejected_context_is_not_retried(parts: Parts) -> None:

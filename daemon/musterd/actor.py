@@ -30,7 +30,7 @@ from musterd.failures import describe
 from musterd.jsons import Json
 from musterd.kinds import Kind
 from musterd.moves import Claim, Ended, Ending
-from musterd.runtimes.base import AgentFailed, Context, ContextRejected
+from musterd.runtimes.base import AgentFailed, Context, ContextRejected, OutOfMemory
 from musterd.settings import Settings
 from musterd.states import AgentState, Reason
 from musterd.store import Store
@@ -75,7 +75,7 @@ class Actor:
     Attributes:
         leased_until: when the lease runs out unless it is renewed, by `clocks.boottime`; kept for
             exclusive agents alone.
-        failed: whether it has ended by a fault of its own: an error, or its timeout.
+        failed: whether it has ended by a fault of its own: an error, its timeout, its memory.
 
     Args:
         claim: the task, the agent and the token that makes them ours.
@@ -268,7 +268,7 @@ class Actor:
             return self._retry(Reason.TIMEOUT, error)
         if isinstance(failure, ContextRejected):
             return Ending(AgentState.FAILED, Reason.REJECTED, error)
-        return self._retry(Reason.ERROR, error)
+        return self._retry(Reason.OOM if isinstance(failure, OutOfMemory) else Reason.ERROR, error)
 
     def _retry(self, reason: Reason, error: str | None) -> Ending:
         """A failure after which the next attempt waits: twice as long each time, spread by half."""
@@ -287,7 +287,7 @@ class Actor:
             log.warning("ending not written", status=ending.status)
             return
         reason = Reason.KILLED if ended.agent == AgentState.KILLED else ending.reason
-        self.failed = reason in {Reason.ERROR, Reason.TIMEOUT}
+        self.failed = reason in {Reason.ERROR, Reason.TIMEOUT, Reason.OOM}
         log.info(
             "agent ended",
             status=str(ended.agent),
@@ -296,14 +296,16 @@ class Actor:
             **({"error": ending.error} if ending.error else {}),
             **({"retry_in": round(ending.retry_delay, 3)} if ended.task == "pending" else {}),
             **_since(began),
+            **({} if (used := self.context.cpu_seconds) is None else {"cpu": round(used, 3)}),
         )
 
     async def _write(self, ending: Ending) -> Ended:
         """Write the ending; where a key is broken there is time to repair it."""
         tries_left = REPAIR_TRIES
+        who, used = (self.claim.agent_id, self.claim.token), self.context.cpu_seconds
         while True:
             try:
-                return await self._store.finish(self.claim.agent_id, self.claim.token, ending)
+                return await self._store.finish(*who, ending, used)
             except BrokenRecordError as error:
                 if tries_left == REPAIR_TRIES:
                     log.warning("ending waits for a repair", error=str(error))

@@ -17,7 +17,9 @@ from anyio.abc import TaskStatus
 from musterd import logs
 from musterd.errors import MusterdError, SettingError
 from musterd.kinds import Kind, load_kinds
+from musterd.runtimes import controllers
 from musterd.runtimes.cgroup import Cgroups
+from musterd.runtimes.controllers import Lack
 from musterd.settings import Settings, differing
 from musterd.systemd import INSIST, notify
 
@@ -85,7 +87,14 @@ class Configuration:
         for kind in kinds.values():
             if kind.unpublished is not None:
                 log.warning("schema not published", kind=kind.name, why=kind.unpublished)
+            if (lack := self._lack(kind)) is not None:
+                log.warning("limits not applied", kind=kind.name, **lack._asdict())
         return kinds
+
+    def _lack(self, kind: Kind) -> Lack | None:
+        if self._cgroups is None:
+            return controllers.lack(kind.limits())
+        return self._cgroups.lack(kind.limits())
 
     async def run(self, apply: Apply) -> None:
         """Reload each time that it is asked for, until cancelled.

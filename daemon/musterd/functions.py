@@ -17,6 +17,7 @@ from typing import Any, Final, TypeAlias, TypeVar
 from musterd import ids
 from musterd.errors import KindError
 from musterd.jsons import Json
+from musterd.limits import LIMITS, Limit
 
 AgentFunction: TypeAlias = Callable[..., Any]
 Function = TypeVar("Function", bound=AgentFunction)
@@ -59,6 +60,9 @@ class Options:
             unless given.
         failure_window: seconds.
         failure_pause: seconds of that pause.
+        memory_max: bytes of memory that an agent's processes may take together, `"512M"` say.
+        cpu_max: how much of one processor they may take together, `"50%"` say.
+        pids_max: how many processes and threads they may be.
     """
 
     name: str
@@ -72,6 +76,9 @@ class Options:
     max_failures: int | None = None
     failure_window: float = 60.0
     failure_pause: float = 60.0
+    memory_max: str | None = None
+    cpu_max: str | None = None
+    pids_max: int | None = None
 
     def __post_init__(self) -> None:
         if not ids.is_name(str(self.name)):  # `@agent` without brackets hands in a function
@@ -91,6 +98,14 @@ class Options:
         for option in ("backoff", "backoff_max", "failure_window", "failure_pause"):
             if not _is_seconds(value := getattr(self, option), 0.0):
                 raise OptionError(option, value, f"seconds, 0 to {LONGEST:.0f}")
+        for limit, text in self.limits().items():
+            if not text:
+                raise OptionError(limit.option, getattr(self, limit.option), limit.accepted)
+
+    def limits(self) -> dict[Limit, str]:
+        """Those that are set on what its agents take of the machine, as the kernel reads them."""
+        given = {limit: getattr(self, limit.option) for limit in LIMITS}
+        return {limit: limit.write(value) for limit, value in given.items() if value is not None}
 
     def defaults(self) -> dict[str, Json]:
         """What is published about the kind, in camelCase; a value not given is absent."""
@@ -116,6 +131,9 @@ def agent(  # noqa: PLR0913 - an argument an option, each by its name
     max_failures: int | None = None,
     failure_window: float = 60.0,
     failure_pause: float = 60.0,
+    memory_max: str | None = None,
+    cpu_max: str | None = None,
+    pids_max: int | None = None,
 ) -> Callable[[Function], Function]:
     """Mark a function as a kind of agent; it stays the function it is.
 
@@ -140,10 +158,14 @@ def agent(  # noqa: PLR0913 - an argument an option, each by its name
         max_failures=max_failures,
         failure_window=failure_window,
         failure_pause=failure_pause,
+        memory_max=memory_max,
+        cpu_max=cpu_max,
+        pids_max=pids_max,
     )
 
     def mark(function: Function) -> Function:
         _check_function(name, function)
+        _check_limits(options, function)
         setattr(function, _MARK, options)
         return function
 
@@ -235,6 +257,15 @@ def _check_function(name: str, function: object) -> None:
         inspect.signature(function).bind(None)
     except TypeError:
         raise TypeError(f"agent {name!r}: {function!r} must take one argument, ctx") from None
+
+
+def _check_limits(options: Options, function: object) -> None:
+    if inspect.iscoroutinefunction(function) and (limits := options.limits()):
+        names = ", ".join(limit.option for limit in limits)
+        raise TypeError(
+            f"agent {options.name!r}: {names}: {function!r} runs in the daemon, among others;"
+            " make it a plain def, which has processes of its own, or leave that out"
+        )
 
 
 def _is_seconds(value: object, least: float) -> bool:

@@ -51,6 +51,9 @@ class _Table(BaseModel):
     max_failures: int | None = None
     failure_window: float | None = None
     failure_pause: float | None = None
+    memory_max: str | None = None
+    cpu_max: str | None = None
+    pids_max: int | None = None
 
 
 class _File(BaseModel):

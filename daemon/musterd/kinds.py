@@ -88,6 +88,7 @@ def _command_kind(kind: CommandKind, process: MakeProcess) -> Kind:
         working_directory=folder,
         environment=environment,
         messages=options.messages,
+        limits=options.limits(),
     )
     if schema is None:
         return _kind(options, runtime)
@@ -102,7 +103,8 @@ def _function_kind(
     if inspect.iscoroutinefunction(function):
         return _kind(options, CoroutineRuntime(function, model), document)
     command = (sys.executable, "-u", "-m", "musterd.runtimes.worker", source, options.name)
-    return _kind(options, process(command, rejected_code=REJECTED, messages=True), document)
+    runtime = process(command, rejected_code=REJECTED, messages=True, limits=options.limits())
+    return _kind(options, runtime, document)
 
 
 def _kind(

@@ -91,7 +91,10 @@ class TaskRecord:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AgentRecord:
-    """An agent as it stands in `{P}:agent:{agentId}`. Times are ISO 8601 texts."""
+    """An agent as it stands in `{P}:agent:{agentId}`. Times are ISO 8601 texts.
+
+    `cpu_seconds` is the processor time that a command has taken, known at its end.
+    """
 
     agent_id: str
     task_id: str
@@ -105,6 +108,7 @@ class AgentRecord:
     updated_at: str | None
     progress: float | None
     note: str | None
+    cpu_seconds: float | None
     result: Json
     error: str | None
     reason: str | None
@@ -126,6 +130,7 @@ class AgentRecord:
             updated_at=fields.get("updatedAt"),
             progress=_number(fields, "progress"),
             note=fields.get("note"),
+            cpu_seconds=_number(fields, "cpuSeconds"),
             result=_json(fields, "result"),
             error=fields.get("error"),
             reason=fields.get("reason"),

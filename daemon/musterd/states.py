@@ -37,6 +37,7 @@ class Reason(StrEnum):
     LOST = "lost"
     REJECTED = "rejected"
     SHUTDOWN = "shutdown"
+    OOM = "oom"
 
 
 Steps: TypeAlias = Mapping[str, frozenset[str]]

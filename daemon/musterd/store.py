@@ -103,8 +103,10 @@ class Store:
             raise refusal(agent_id, reply)
         return bool(reply[0] == "ok")
 
-    async def finish(self, agent_id: str, token: str, ending: Ending) -> Ended:
-        """Write an agent's one ending.
+    async def finish(
+        self, agent_id: str, token: str, ending: Ending, cpu_seconds: float | None = None
+    ) -> Ended:
+        """Write an agent's one ending, and what processor time it has taken, where that is known.
 
         Raises:
             NotOwnerError, NotFoundError, IllegalStepError, BrokenRecordError: nothing was written.
@@ -118,6 +120,7 @@ class Store:
             ending.error or "",
             ending.result or "",
             int(ending.retry_delay * 1000),
+            "" if cpu_seconds is None else f"{cpu_seconds:.3f}",
         )
         reply = await self._commit(step)
         if reply[0] != "ok":

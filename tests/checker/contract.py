@@ -13,7 +13,7 @@ AGENT_LIVE = frozenset({"spawning", "running"})
 AGENT_ENDED = frozenset({"completed", "failed", "killed"})
 NODE_STATES = frozenset({"starting", "active", "paused", "draining"})
 
-REASONS = frozenset({"error", "timeout", "killed", "lost", "rejected", "shutdown"})
+REASONS = frozenset({"error", "timeout", "killed", "lost", "rejected", "shutdown", "oom"})
 NEVER_RETRIED = frozenset({"killed", "rejected"})
 
 
@@ -29,7 +29,7 @@ def _fields(must: str, may: str, more: frozenset[str]) -> Fields:
 
 
 MORE_TASK_FIELDS = frozenset({"killedBy", "checkpoint"})
-MORE_AGENT_FIELDS = frozenset({"killedBy", "progress", "note", "taken", "mail"})
+MORE_AGENT_FIELDS = frozenset({"killedBy", "progress", "note", "taken", "mail", "cpuSeconds"})
 MORE_NODE_FIELDS = frozenset({"process", "claim", "claimed", "pausedKinds"})
 MORE_EVENT_FIELDS = frozenset({"progress", "note"})
 

@@ -13,6 +13,7 @@ REASONS = {
     "timeout": "pending",
     "lost": "pending",
     "shutdown": "pending",
+    "oom": "pending",
     "rejected": "failed",
     "killed": "failed",
 }
@@ -31,6 +32,18 @@ async def test_completed_ends_both(world: World) -> None:
         assert 0 < await world.redis.pttl(key) <= 60_000
     gone = (world.keys.heartbeat(agent_id), world.keys.owned("n1"), world.keys.queue(KIND))
     assert await world.redis.exists(*gone) == 0
+    await world.check()
+
+
+@pytest.mark.parametrize("killed", [False, True])
+async def test_processor_time(world: World, *, killed: bool) -> None:
+    """It is the attempt's: its agent's record holds it, also where a kill decides the ending."""
+    agent_id, token = await world.running()
+    if killed:
+        await world.kill(agent_id)
+    await world.step("finish", agent_id, token, "completed", "", "", "", 0, "1.250")
+    assert (await world.agent())["cpuSeconds"] == "1.250"
+    assert "cpuSeconds" not in await world.task()
     await world.check()
 
 

@@ -1,4 +1,8 @@
-"""Agents in control groups of their own; on a kernel and with rights that allow it."""
+"""Agents in control groups of their own; on a kernel and with rights that allow it.
+
+Limits, and what the kernel says of them, are shown in a folder that looks like its own: the agents
+play the kernel there.
+"""
 
 import os
 import secrets
@@ -6,12 +10,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import anyio
 import pytest
 
 from musterd import procfs
-from musterd.runtimes.base import AgentFailed
+from musterd.functions import Options
+from musterd.runtimes.base import AgentFailed, OutOfMemory
 from musterd.runtimes.cgroup import Cgroup, Cgroups
 from musterd.runtimes.orphans import reap
 from musterd.runtimes.process import ProcessRuntime
@@ -65,7 +71,7 @@ def detect(folder: Path, before: str = "") -> list[str]:
 
 def test_one_that_is_alone_takes_its_group(folder: Path) -> None:
     """The process moves into a leaf; groups that were left empty are removed."""
-    Cgroups(folder).create("t9.1")
+    Cgroups(folder).create("t9.1", {})
     assert detect(folder, "exec") == [folder.name, f"/{folder.name}/daemon"]
     assert list((folder / "agents").glob("*.1")) == []
 
@@ -124,6 +130,20 @@ async def test_arguments_are_what_they_are(folder: Path, tmp_path: Path) -> None
     assert await run_for_value(runtime, make_context(context="é")) == [arguments, "é"]
 
 
+async def test_variables_of_any_name_come_through(folder: Path, tmp_path: Path) -> None:
+    """A shell hands down those alone that it could have set itself."""
+    environment = {"a.b": "1=2 $HOME", "x-y": "", "BASH_FUNC_f%%": "() { :; }", "PLAIN": "é"}
+    script = (
+        "import json, os; file = open(os.environ['MUSTERD_RESULT'], 'w');"
+        f"json.dump({{name: os.environ.get(name) for name in {list(environment)}}}, file)"
+    )
+    for cgroups in (None, Cgroups(folder)):
+        runtime = ProcessRuntime(
+            [sys.executable, "-c", script], tmp_path, environment=environment, cgroups=cgroups
+        )
+        assert await run_for_value(runtime, make_context()) == environment
+
+
 async def test_a_program_that_is_missing_is_told_in_the_same_words(
     folder: Path, tmp_path: Path
 ) -> None:
@@ -143,16 +163,96 @@ async def test_a_program_that_is_missing_is_told_in_the_same_words(
     assert not (folder / "agents/t1.1").exists()
 
 
+async def test_processor_time(folder: Path, tmp_path: Path) -> None:
+    """In a group of all processes, also of one that nobody waited for; else of the waited for."""
+    burn = f"{sys.executable} -c 'import time\nwhile time.process_time() < 0.2: pass'"
+    unwaited = f'setsid sh -c "{burn}; : > done" & until [ -e done ]; do sleep 0.1; done'
+    for cgroups, script in ((Cgroups(folder), unwaited), (None, burn)):
+        runtime = ProcessRuntime(
+            ["sh", "-c", script], tmp_path / "scratch", working_directory=tmp_path, cgroups=cgroups
+        )
+        context = make_context()
+        await runtime.run(context)
+        assert context.cpu_seconds is not None
+        assert context.cpu_seconds >= 0.2
+
+
 async def test_what_the_kernel_counts(folder: Path) -> None:
     """Whether somebody is in it, who, and how much processor time all have taken."""
-    group = Cgroups(folder).create("t1.1")
+    group = Cgroups(folder).create("t1.1", {})
     assert not group.populated()
-    command = group.enter(["bash", "-c", "while :; do :; done"])
+    command = group.enter(["bash", "-c", "while :; do :; done"], {})
     with subprocess.Popen(command) as child:  # noqa: ASYNC220, a plain child is what is looked at
         await wait_until(lambda: group.pids() == {child.pid} and group.populated())
-        await wait_until(lambda: group.cpu_usec() > 20_000)
+        await wait_until(lambda: group.cpu_seconds() > 0.02)
         group.kill()
         await wait_until(lambda: not group.populated())
     assert child.returncode == -9
     group.remove()
-    assert (group.pids(), group.cpu_usec(), group.populated()) == (set(), 0, False)
+    assert (group.pids(), group.cpu_seconds(), group.populated()) == (set(), 0.0, False)
+
+
+@pytest.fixture
+def paper(tmp_path: Path) -> Path:
+    """A folder like the control group of a daemon to which all controllers are delegated."""
+    path = tmp_path / "paper"
+    path.mkdir()
+    (path / "cgroup.controllers").write_text("cpu io memory pids\n")
+    return path
+
+
+def limited(paper: Path, script: str, **options: Any) -> ProcessRuntime:
+    """Runs a script with limits; its first argument is its own control group."""
+    cgroups = Cgroups(paper)
+    cgroups.settle()
+    command = ["sh", "-c", script, str(paper / "agents/t1.1")]
+    limits = Options(name="k", **options).limits()
+    return ProcessRuntime(command, paper / "scratch", cgroups=cgroups, limits=limits)
+
+
+async def test_limits_are_there_before_the_program(paper: Path) -> None:
+    """It finds them in the group in which it starts."""
+    script = 'cd "$0"; paste -d, memory.max cpu.max pids.max | sed \'s/.*/"&"/\' > $MUSTERD_RESULT'
+    runtime = limited(paper, script, memory_max="64M", cpu_max="50%", pids_max=9)
+    assert await run_for_value(runtime, make_context()) == "67108864,50000 100000,9"
+
+
+async def test_a_limit_that_cannot_be_applied_holds_up_nobody(paper: Path) -> None:
+    """The others are written; that one was told of when the kinds were loaded."""
+    (paper / "cgroup.controllers").write_text("cpu pids\n")
+    script = 'cd "$0"; ls *.max | paste -sd, | sed \'s/.*/"&"/\' > $MUSTERD_RESULT'
+    runtime = limited(paper, script, memory_max="64M", cpu_max="50%", pids_max=9)
+    assert await run_for_value(runtime, make_context()) == "cpu.max,pids.max"
+
+
+async def test_a_limit_that_the_kernel_refuses(paper: Path) -> None:
+    """The agent does not start without it."""
+    runtime = limited(paper, "true", pids_max=9)
+    (paper / "agents/t1.1/pids.max").mkdir(parents=True)
+    with pytest.raises(AgentFailed, match=r"cannot start 'sh': Is a directory: '.*pids.max'"):
+        await runtime.run(make_context())
+
+
+OOM = 'printf "oom 3\\noom_kill %s\\noom_group_kill 0\\n" 2 > "$0/memory.events"; '
+
+
+async def test_out_of_memory(paper: Path) -> None:
+    """A command that fails, and of which the kernel has ended processes, has failed of that."""
+    with pytest.raises(OutOfMemory, match=r"^out of memory: killed by SIGKILL: last words$"):
+        await limited(paper, OOM + "echo last words >&2; kill -KILL $$").run(make_context())
+
+
+async def test_who_survives_has_not_failed(paper: Path) -> None:
+    """Exit code 0 is what it always is; the kernel's count of none says nothing."""
+    assert await limited(paper, OOM).run(make_context()) is None
+    with pytest.raises(AgentFailed, match=r"^exit code 3$") as failed:
+        await limited(paper, OOM.replace(" 2 >", " 0 >") + "exit 3").run(make_context())
+    assert not isinstance(failed.value, OutOfMemory)
+
+
+async def test_processor_time_is_the_groups(paper: Path) -> None:
+    """As the kernel counts it, which is in microseconds."""
+    context = make_context()
+    script = 'printf "usage_usec 1234567\\nuser_usec 1\\n" > "$0/cpu.stat"'
+    await limited(paper, script).run(context)
+    assert context.cpu_seconds == 1.234567

@@ -40,8 +40,8 @@ end
 
 local function close_agent(agent, status, ending)
   set(AGENT .. agent.id, 'status', status, 'reason', ending.reason, 'error', ending.error,
-    'result', ending.result, 'killedBy', ending.killed_by, 'completedAt', NOW_ISO,
-    'updatedAt', NOW_ISO)
+    'result', ending.result, 'killedBy', ending.killed_by, 'cpuSeconds', ending.cpu,
+    'completedAt', NOW_ISO, 'updatedAt', NOW_ISO)
   redis.call('PEXPIRE', AGENT .. agent.id, RETENTION)
   redis.call('PEXPIRE', OUTPUT .. agent.id, RETENTION)
   shift(AGENTS, agent.id, agent.status, status)

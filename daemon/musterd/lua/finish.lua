@@ -1,9 +1,9 @@
 -- finish: the one ending of an agent. Its task ends with it, or is pending again for a retry.
 -- ARGS 1 agent · 2 token · 3 completed, failed or killed · 4 reason · 5 error · 6 result, JSON
---      7 delay of a retry, ms
+--      7 delay of a retry, ms · 8 processor time that it has taken, s
 -- OK   {'ok', agent's status, task's status}; again after it was applied: the same, and nothing is told
 -- A kill that was recorded before makes the ending `killed`; a result that came is kept.
-function STEPS.finish(id, token, status, reason, error, result, delay)
+function STEPS.finish(id, token, status, reason, error, result, delay, cpu)
   local agent = read_owned(id, token)
   if ended(AGENT_STEPS, agent.status) then
     if status ~= agent.status and agent.status ~= 'killed' then
@@ -17,6 +17,7 @@ function STEPS.finish(id, token, status, reason, error, result, delay)
     status = 'killed'
     ending = {reason = 'killed', error = kill.reason, result = result, killed_by = kill.by}
   end
+  ending.cpu = cpu
   check_step(AGENT_STEPS, agent.status, status)
   local task = read_task_of(agent)
   local after = task_after(task, status, ending.reason)

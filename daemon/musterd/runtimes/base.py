@@ -35,6 +35,10 @@ class AgentFailed(Exception):  # noqa: N818, it says what an agent did; it is no
     """An agent has failed; the message becomes the `error` of its record."""
 
 
+class OutOfMemory(AgentFailed):
+    """The kernel has ended processes of an agent for want of memory."""
+
+
 class ContextRejected(Exception):  # noqa: N818, as above
     """The context is not one that this kind accepts; another attempt would not mend it."""
 
@@ -96,6 +100,8 @@ class Context(Generic[Content]):
         desk: for runtimes; agents use the methods.
         grace: seconds between asking the agent to stop and forcing it. The daemon may change it
             while the agent runs, and while it is being stopped.
+        cpu_seconds: set by the runtime at the end: processor time that the agent's processes have
+            taken; None where it has none.
     """
 
     task_id: str
@@ -107,6 +113,7 @@ class Context(Generic[Content]):
     desk: Desk
     restored: Any = None
     grace: float = 0.0
+    cpu_seconds: float | None = None
 
     @property
     def log(self) -> "FilteringBoundLogger":

@@ -7,15 +7,15 @@ and `agents`, with one for each agent. The daemon's own is never removed: who ga
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
 
 import structlog
 from structlog.typing import FilteringBoundLogger
 
-_ENTER: Final = 'echo 0 > "$0" && exec "$@"'
-"""What a shell does before it becomes the agent; nothing of the agent's is spliced into it."""
+from musterd.limits import Limit
+from musterd.runtimes import controllers, entry
+from musterd.runtimes.controllers import Lack, read
 
 _log: FilteringBoundLogger = structlog.get_logger()
 
@@ -30,13 +30,13 @@ class Cgroup:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def enter(self, command: Sequence[str]) -> list[str]:
+    def enter(self, command: Sequence[str], environment: Mapping[str, str]) -> list[str]:
         """The command that does the same inside; what it forks is inside from the first moment."""
-        return ["/bin/sh", "-c", _ENTER, str(self._folder / "cgroup.procs"), *command]
+        return entry.enter(self._folder / "cgroup.procs", command, environment)
 
     def pids(self) -> set[int]:
         """Its processes, those of groups that they made below it too; no zombies."""
-        texts = [_read(folder / "cgroup.procs") for folder in self._folders()]
+        texts = [read(folder / "cgroup.procs") for folder in self._folders()]
         return {int(pid) for text in texts for pid in text.split()}
 
     def kill(self) -> None:
@@ -46,12 +46,20 @@ class Cgroup:
 
     def populated(self) -> bool:
         """Whether a process in it, or below it, is alive."""
-        return "populated 1" in _read(self._folder / "cgroup.events").splitlines()
+        return "populated 1" in read(self._folder / "cgroup.events").splitlines()
 
-    def cpu_usec(self) -> int:
-        """Processor time that its processes have taken, the ended ones too, in microseconds."""
-        lines = _read(self._folder / "cpu.stat").splitlines()
-        return next((int(line.split()[1]) for line in lines if line.startswith("usage_usec ")), 0)
+    def cpu_seconds(self) -> float:
+        """Processor time that its processes have taken, the ended ones too."""
+        return self._count("cpu.stat", "usage_usec") / 1_000_000
+
+    def oom_kills(self) -> int:
+        """How many of its processes the kernel has ended for want of memory."""
+        return self._count("memory.events", "oom_kill")
+
+    def _count(self, file: str, name: str) -> int:
+        """One of the numbers in a file; 0 where there is none."""
+        rows = [line.split() for line in read(self._folder / file).splitlines()]
+        return next((int(row[1]) for row in rows if row[0] == name), 0)
 
     def remove(self) -> None:
         """Remove it, and what its processes made below it; one that is not empty stays."""
@@ -75,6 +83,7 @@ class Cgroups:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._agents = folder / "agents"
+        self._enabled: frozenset[str] = frozenset()
 
     @classmethod
     def detect(cls) -> "Cgroups | None":
@@ -100,6 +109,8 @@ class Cgroups:
     def settle(self) -> None:
         """Move this process into a leaf, and remove what earlier lives have left empty.
 
+        The controllers are enabled then: a group that has processes may not do so.
+
         Raises:
             OSError: it may not.
         """
@@ -110,23 +121,37 @@ class Cgroups:
         for folder in self._agents.iterdir():
             if folder.is_dir():
                 Cgroup(folder).remove()
+        ours = controllers.enable(self.folder, controllers.WANTED & controllers.given(self.folder))
+        self._enabled = controllers.enable(self._agents, ours)
 
-    def create(self, agent_id: str) -> Cgroup:
-        """One for an agent; the caller removes it.
+    def create(self, agent_id: str, limits: Mapping[Limit, str]) -> Cgroup:
+        """One for an agent, with those of the limits that can be applied; the caller removes it.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: it cannot be made, or the kernel does not take a limit.
         """
         folder = self._agents / agent_id
         folder.mkdir(parents=True, exist_ok=True)
-        return Cgroup(folder)
+        group = Cgroup(folder)
+        try:
+            for limit, text in limits.items():
+                if limit.controller in self._enabled:
+                    (folder / limit.file).write_text(text)
+        except OSError:
+            group.remove()
+            raise
+        return group
+
+    def lack(self, limits: Iterable[Limit]) -> Lack | None:
+        """What of these limits cannot be applied; None if all can."""
+        return controllers.lack(limits, self.folder, self._enabled)
 
 
 def _own_folder() -> Path | None:
     """Where the control group of this process can be seen."""
-    lines = _read(Path("/proc/self/cgroup")).splitlines()
+    lines = read(Path("/proc/self/cgroup")).splitlines()
     path = next((line[3:] for line in lines if line.startswith("0::")), None)
-    for line in _read(Path("/proc/self/mountinfo")).splitlines():
+    for line in read(Path("/proc/self/mountinfo")).splitlines():
         fields, _, kind = line.partition(" - ")
         root, mount = fields.split()[3:5]
         if path is not None and kind.startswith("cgroup2 ") and Path(path).is_relative_to(root):
@@ -138,15 +163,7 @@ def _is_ours(folder: Path) -> bool:
     """Whether nobody else is in it, it may be changed, and its kernel can kill a group (5.14)."""
     return (
         (folder / "cgroup.kill").exists()  # the machine's first group has none either
-        and _read(folder / "cgroup.procs").split() == [str(os.getpid())]
+        and read(folder / "cgroup.procs").split() == [str(os.getpid())]
         and os.access(folder, os.W_OK)
         and os.access(folder / "cgroup.procs", os.W_OK)
     )
-
-
-def _read(path: Path) -> str:
-    """What the kernel says; nothing about what is gone."""
-    try:
-        return path.read_text()
-    except OSError:
-        return ""

@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from io import FileIO
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import anyio
 import structlog
@@ -33,6 +33,21 @@ _PATIENCE: Final = 5.0
 """Seconds after SIGKILL until a warning says who has not ended."""
 
 _log: FilteringBoundLogger = structlog.get_logger()
+
+
+class Outcome(NamedTuple):
+    """How the processes of a command have ended.
+
+    Attributes:
+        exit_code: the leader's, or the negative number of the signal that ended it.
+        cpu_seconds: processor time that was taken, in a control group by all of them, else by the
+            leader and by those that were waited for below it.
+        oom_kills: how many of them the kernel ended for want of memory, where that can be known.
+    """
+
+    exit_code: int
+    cpu_seconds: float
+    oom_kills: int = 0
 
 
 class ProcessGroup:
@@ -57,7 +72,7 @@ class ProcessGroup:
         with brand.passed_on(mark):
             # Not asyncio's subprocess: its watcher reaps a leader as soon as it ends.
             self._leader = subprocess.Popen(  # noqa: S603, no shell; the command is the operator's
-                cgroup.enter(command) if cgroup else command,
+                cgroup.enter(command, environment) if cgroup else command,
                 cwd=working_directory,
                 env=environment,
                 stdin=streams[0],
@@ -81,13 +96,10 @@ class ProcessGroup:
             await anyio.wait_readable(self._pidfd)
             self._leader_ended = True
 
-    async def end(self, context: Context) -> int:
+    async def end(self, context: Context) -> Outcome:
         """End what is left: SIGTERM, `context.grace` seconds, SIGKILL; return when all are gone.
 
         Call it shielded from cancellation.
-
-        Returns:
-            The leader's exit code, or the negative number of the signal that ended it.
         """
         if await self._is_alive():
             await self._ask()
@@ -96,9 +108,18 @@ class ProcessGroup:
         # Where orphans are not adopted by this process, they can only be reached like this.
         self._signal_group(signal.SIGKILL)
         os.close(self._pidfd)
-        exit_code = self._leader.wait()
+        outcome = self._reap()
         self._tree.close()
-        return exit_code
+        return outcome
+
+    def _reap(self) -> Outcome:
+        _, status, used = os.wait4(
+            self._number, 0
+        )  # as Popen.wait, which does not say what it used
+        exit_code = self._leader.returncode = os.waitstatus_to_exitcode(status)
+        if self._cgroup is None:
+            return Outcome(exit_code, used.ru_utime + used.ru_stime)
+        return Outcome(exit_code, self._cgroup.cpu_seconds(), self._cgroup.oom_kills())
 
     async def _is_alive(self) -> bool:
         return not self._leader_ended or bool(await self._others())

@@ -1,9 +1,7 @@
 """Agents that are commands. Each is the root of a tree of processes, which ends with it, wholly."""
 
 import contextlib
-import errno
 import os
-import shutil
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,10 +12,12 @@ from typing import Final
 import anyio
 
 from musterd import jsons
-from musterd.runtimes.base import AgentFailed, Context, ContextRejected
+from musterd.limits import Limit
+from musterd.runtimes.base import AgentFailed, Context, ContextRejected, OutOfMemory
 from musterd.runtimes.cgroup import Cgroup, Cgroups
+from musterd.runtimes.entry import find_program
 from musterd.runtimes.exchange import Exchange, say
-from musterd.runtimes.group import ProcessGroup
+from musterd.runtimes.group import Outcome, ProcessGroup
 from musterd.runtimes.input import Input
 from musterd.runtimes.output import Output
 
@@ -35,15 +35,20 @@ class _Ending:
     """How a command has ended.
 
     Attributes:
-        exit_code: None before; the negative number of the signal that ended it.
+        outcome: None before.
         tail: the last lines of its standard error.
     """
 
-    exit_code: int | None = None
+    outcome: Outcome | None = None
     tail: str = ""
 
+    @property
+    def exit_code(self) -> int | None:
+        """As in its outcome."""
+        return self.outcome.exit_code if self.outcome else None
+
     def __str__(self) -> str:
-        name = "" if self.exit_code is None else _name_ending(self.exit_code)
+        name = "" if self.outcome is None else _name_ending(self.outcome.exit_code)
         return f"{name}: {self.tail}" if self.tail else name
 
 
@@ -58,9 +63,10 @@ class ProcessRuntime:
         rejected_code: the exit code that means the context is not accepted, if there is one.
         messages: whether standard input stays open for the messages that are sent to the agent.
         cgroups: where each agent gets a control group, if the daemon has one to itself.
+        limits: on what each agent takes of the machine, as the kernel reads them.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - an argument an option, each by its name
         self,
         command: Sequence[str],
         scratch: Path,
@@ -70,6 +76,7 @@ class ProcessRuntime:
         rejected_code: int | None = None,
         messages: bool = False,
         cgroups: Cgroups | None = None,
+        limits: Mapping[Limit, str] | None = None,
     ) -> None:
         self._command = tuple(command)
         self._scratch = scratch.absolute()
@@ -78,6 +85,7 @@ class ProcessRuntime:
         self._rejected_code = rejected_code
         self._messages = messages
         self._cgroups = cgroups
+        self._limits = dict(limits or {})
 
     async def run(self, context: Context) -> str | None:
         """See `Runtime.run`; on return or raise the whole tree of processes is gone."""
@@ -104,6 +112,8 @@ class ProcessRuntime:
             return
         if ending.exit_code == self._rejected_code:
             raise ContextRejected(ending.tail)
+        if ending.outcome and ending.outcome.oom_kills:
+            raise OutOfMemory(f"out of memory: {ending}")
         raise AgentFailed(str(ending))
 
     async def _run_command(self, context: Context, exchange: Exchange, ending: "_Ending") -> None:
@@ -118,7 +128,8 @@ class ProcessRuntime:
                     await group.wait_leader()
                 finally:
                     with anyio.CancelScope(shield=True):
-                        ending.exit_code = await group.end(context)
+                        ending.outcome = await group.end(context)
+                        context.cpu_seconds = ending.outcome.cpu_seconds
                     stdout.stop()
                     stderr.stop()
                     streams.cancel_scope.cancel()  # nobody is left to read the input
@@ -157,22 +168,10 @@ class ProcessRuntime:
         """One that is removed at the end."""
         if self._cgroups is None:
             return None
-        _find_program(self._command[0], self._environment, self._working_directory)
-        cgroup = self._cgroups.create(context.agent_id)
+        find_program(self._command[0], self._environment, self._working_directory)
+        cgroup = self._cgroups.create(context.agent_id, self._limits)
         ours.callback(cgroup.remove)
         return cgroup
-
-
-def _find_program(name: str, environment: Mapping[str, str], folder: Path | None) -> None:
-    """Let a missing program be told as where no shell stands between it and us.
-
-    Raises:
-        OSError: there is none of this name, or it may not be run.
-    """
-    path = name if "/" not in name else str((folder or Path()) / name)
-    if shutil.which(path, path=environment.get("PATH", os.defpath)) is None:
-        number = errno.EACCES if "/" in name and Path(path).exists() else errno.ENOENT
-        raise OSError(number, os.strerror(number), name)
 
 
 def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[FileIO, FileIO]:
