@@ -32,7 +32,9 @@ class Watched:
         self.link = Link("v", self.clock.read)
         self.lane = Pulse("lane", self.clock.read)
         self.loop = Pulse("loop", self.clock.read)
-        self.watchdog = Watchdog(self.link, lanes=[self.lane], asking=[self.loop])
+        self.watchdog = Watchdog(
+            self.link, lanes=[self.lane], asking=[self.loop], clock=self.clock.read
+        )
         self._heard = heard
 
     def after(self, seconds: float) -> bool:
@@ -40,6 +42,12 @@ class Watched:
         self.clock.now += seconds
         assert self.watchdog.look() is self._is_fed()
         return self.watchdog.look() and self._is_fed()
+
+    def round_after(self, seconds: float) -> bool:
+        """Whether it is fed when its own loop, which is due each 5 s, comes round so much later."""
+        self.clock.now += seconds
+        self.watchdog.come_round(5)
+        return self._is_fed()
 
     def _is_fed(self) -> bool:
         try:
@@ -83,6 +91,17 @@ def test_starved_by_a_loop_that_stands_still(watched: Watched, stuck: str) -> No
         ("a core task does not move", stuck),
         ("a core task moves again", stuck),
     ]
+
+
+def test_nobody_is_judged_just_after_all_stood_still(watched: Watched) -> None:
+    """A process that was stopped wakes up: the watchdog may be the first of its loops to move."""
+    assert watched.round_after(0)
+    watched.lane.beat(5)
+    with capture_logs() as lines:
+        assert watched.round_after(STALL * 10)
+        assert lines == []
+        assert not watched.round_after(5)
+    assert [line["part"] for line in lines] == ["lane"]
 
 
 def test_lost_valkey_starves_nothing(watched: Watched) -> None:

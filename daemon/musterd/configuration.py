@@ -21,7 +21,7 @@ from musterd.runtimes import controllers
 from musterd.runtimes.cgroup import Cgroups
 from musterd.runtimes.controllers import Lack
 from musterd.settings import Settings, differing
-from musterd.systemd import INSIST, notify
+from musterd.systemd import insist
 
 RELOADED: Final = frozenset({"agents", "capacity", "log_level"})
 """Fields of the settings that a reload changes."""
@@ -106,9 +106,9 @@ class Configuration:
             await self._asked.wait()
             self._asked = anyio.Event()
             now = time.monotonic_ns() // 1000
-            notify("RELOADING=1", f"MONOTONIC_USEC={now}", patience=INSIST)
+            await insist("RELOADING=1", f"MONOTONIC_USEC={now}")
             self._reload(apply)
-            notify("READY=1", patience=INSIST)
+            await insist("READY=1")
 
     def _reload(self, apply: Apply) -> None:
         try:

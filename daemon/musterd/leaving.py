@@ -14,7 +14,7 @@ from musterd.membership import Membership
 from musterd.settings import Settings
 from musterd.stopping import Stopping
 from musterd.supervisor import Supervisor
-from musterd.systemd import INSIST, notify
+from musterd.systemd import insist
 
 AT_ONCE: Final = 1.0
 """Seconds of grace that agents have after a second signal."""
@@ -79,7 +79,7 @@ class Leaving:
     async def end_in_time(self) -> None:
         """See to it that the daemon has ended some time after the word, whatever its agents do."""
         await self._stopping.asked.wait()
-        notify("STOPPING=1", patience=INSIST)
+        await insist("STOPPING=1")
         longest = self._settings.drain_timeout
         hint = {"hint": "a second signal stops them at once"} if self._stopping.interrupted else {}
         log.info("draining", agents=self._supervisor.crew.count(), seconds=longest, **hint)

@@ -46,7 +46,7 @@ from musterd.stopping import Stopping
 from musterd.store import Store
 from musterd.subscription import Subscription
 from musterd.supervisor import Supervisor
-from musterd.systemd import INSIST, notify
+from musterd.systemd import insist, notify
 from musterd.troubles import Troubles
 from musterd.watchdog import Watchdog
 
@@ -239,7 +239,7 @@ class Daemon:
             server=self._link.server,
             kinds=sorted(self._configuration.kinds),
         )
-        notify("READY=1", patience=INSIST)
+        await insist("READY=1")
 
     async def _settle_own_past(self) -> None:
         over = await self._recovery.settle_own_past()
