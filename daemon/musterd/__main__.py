@@ -1,56 +1,27 @@
-"""The program `musterd`: hands the arguments to the command line, and every error to an exit code.
+"""The program `musterd`: the process around one command."""
 
-Nothing else decides how the process ends: an error of ours is one line, never a traceback.
-"""
-
+import gc
 import io
-import os
 import sys
-from collections.abc import Sequence
+from typing import Final
 
-import click
-
-from musterd.cli.root import musterd
-from musterd.errors import MusterdError
-
-FAILED = 1
-INTERRUPTED = 130
-"""128 + SIGINT, as shells have it."""
+_PATIENCE: Final = 100_000
+"""Objects that are made before the garbage collector looks for the first time."""
 
 
 def main() -> None:
     """Run the command line of this process and exit."""
+    # Nothing that is imported is garbage: to look for some took a tenth of a command's time, and
+    # to do it once more at the end another.
+    gc.set_threshold(_PATIENCE)
+    from musterd.cli.program import run  # noqa: PLC0415 - after what is said above
+
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Text from agents may hold what the locale cannot write; that is no reason to fail.
         sys.stdout.reconfigure(errors="backslashreplace")
-    sys.exit(run(sys.argv[1:]))
-
-
-def run(arguments: Sequence[str]) -> int:
-    """Run one command; the exit code."""
-    try:
-        # A command returns its exit code, or None for 0.
-        code = musterd.main(list(arguments), prog_name="musterd", standalone_mode=False) or 0
-        sys.stdout.flush()
-    except MusterdError as error:
-        return _fail(str(error), error.exit_code)
-    except click.UsageError as error:
-        error.show()
-        return error.exit_code
-    except click.ClickException as error:
-        return _fail(error.format_message(), error.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        return INTERRUPTED
-    except BrokenPipeError:
-        # Nobody reads on. Python would try once more at exit, and complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return FAILED
-    return int(code)
-
-
-def _fail(sentence: str, code: int) -> int:
-    click.echo(f"musterd: {' '.join(sentence.split())}", err=True)
-    return code
+    code = run(sys.argv[1:])
+    gc.freeze()
+    sys.exit(code)
 
 
 if __name__ == "__main__":

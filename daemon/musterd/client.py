@@ -3,7 +3,8 @@
 import contextlib
 import secrets
 from collections.abc import Sequence
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
 from musterd import ids, remote
 from musterd.direct import Direct
@@ -12,11 +13,13 @@ from musterd.jsons import Json
 from musterd.moves import KillOrder, KillOutcome, KillTarget
 from musterd.notes import Notes
 from musterd.observer import Observer
-from musterd.published import PublishedSchemas
 from musterd.scripts import Caller
 from musterd.settings import Settings
 from musterd.store import Store
 from musterd.submission import Submission
+
+if TYPE_CHECKING:
+    from musterd.published import PublishedSchemas
 
 
 class Client(Observer):
@@ -32,7 +35,6 @@ class Client(Observer):
     def __init__(self, settings: Settings | None = None) -> None:
         super().__init__(settings)
         self.name = f"client-{secrets.token_hex(6)}"
-        self._schemas = PublishedSchemas(self._reads)
         steps = Direct(self._redis, Caller.of(self.settings), self.server)
         self._notes = Notes(steps)
         self._store = Store(
@@ -40,6 +42,12 @@ class Client(Observer):
             max_context=self.settings.max_context,
             max_metadata=self.settings.max_metadata,
         )
+
+    @cached_property
+    def _schemas(self) -> "PublishedSchemas":
+        from musterd.published import PublishedSchemas  # noqa: PLC0415 - only who submits needs it
+
+        return PublishedSchemas(self._reads)
 
     async def submit(
         self, kind: str, context: Json = None, *, task_id: str | None = None, **options: Any

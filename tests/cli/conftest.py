@@ -12,7 +12,8 @@ import anyio
 import pytest
 import structlog
 
-from musterd import __main__, ids, valkey
+from musterd import ids, valkey
+from musterd.cli.program import run
 from musterd.client import Client
 from musterd.direct import Direct
 from musterd.moves import Claim, Ending, Note, Offer
@@ -85,12 +86,12 @@ def cli(capsys: pytest.CaptureFixture[str], where: dict[str, str]) -> Cli:
     """Run commands in this process, on the test's server and prefix."""
     assert where
 
-    def run(*arguments: str) -> Outcome:
+    def play(*arguments: str) -> Outcome:
         capsys.readouterr()
-        code = __main__.run(arguments)
+        code = run(arguments)
         return Outcome(code, *capsys.readouterr())
 
-    return run
+    return play
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ def test_unreachable_server_is_exit_5(program: Program) -> None:
 def test_other_commands_do_without_textual() -> None:
     """Only `musterd top` imports the library that draws, and its help does not."""
     code = (
-        "import sys, musterd.__main__ as m, musterd.client, musterd.service;"
+        "import sys, musterd.cli.program as m, musterd.client, musterd.service;"
         "m.run(['--help']); m.run(['top', '--help']); m.run(['top']);"
         "print(sorted(name for name in sys.modules if name.startswith('textual')))"
     )
