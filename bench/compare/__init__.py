@@ -1,0 +1,1 @@
+"""musterd beside what people use instead: `python -m bench.compare`."""

@@ -1,0 +1,135 @@
+"""`python -m bench.compare`: musterd beside its peers, in turns, on one machine.
+
+Within a round each measure plays every peer, one after the other, so that what the machine does
+besides spreads over all of them; who begins changes from round to round.
+"""
+
+import os
+import sys
+import time
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import anyio
+import click
+
+from bench.compare import measures, peers, tables
+from bench.compare.circumstances import Circumstances
+from bench.compare.figures import Row, show
+from bench.compare.measures import SMALL, Sizes
+from bench.compare.peers import Peer
+
+
+def _names(known: Collection[str], given: str) -> list[str]:
+    """Some of these names, which commas separate; all of them if none are given."""
+    names = given.split(",") if given else list(known)
+    if unknown := sorted(set(names) - set(known)):
+        raise click.BadParameter(f"{unknown[0]!r} is none of: {', '.join(known)}")
+    return names
+
+
+@click.command()
+@click.option("--rounds", default=3, show_default=True, help="How often each peer plays each.")
+@click.option(
+    "--peers",
+    "peer_names",
+    default="",
+    metavar="NAME,…",
+    callback=lambda _context, _option, given: _names(peers.ALL, given),
+    help="Of: " + ", ".join(peers.ALL),
+)
+@click.option(
+    "--only",
+    default="",
+    metavar="NAME,…",
+    callback=lambda _context, _option, given: _names(measures.ALL, given),
+    help="Of: " + ", ".join(measures.ALL),
+)
+@click.option("--small", is_flag=True, help="Much less of everything: whether it works at all.")
+@click.option("--fsync", default="everysec", show_default=True, help="The server's appendfsync.")
+@click.option(
+    "--cache",
+    default=".bench",
+    envvar="BENCH_CACHE",
+    show_default=True,
+    show_envvar=True,
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Where the peers are installed, and the rows of the last run are kept.",
+)
+@click.option(
+    "--again",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="Measure nothing; show the rows of this file.",
+)
+def compare(
+    *,
+    rounds: int,
+    peer_names: list[str],
+    only: list[str],
+    small: bool,
+    fsync: str,
+    cache: Path,
+    again: Path | None,
+) -> None:
+    """Measure each peer on a Valkey of its own and print Markdown tables of what was found."""
+    if again is None:
+        again = cache / "compare.jsonl"
+        sizes = replace(Sizes(fsync=fsync, cache=cache.resolve()), **(SMALL if small else {}))
+        chosen = [peers.ALL[name] for name in peer_names]
+        _install(chosen, sizes)
+        _measure(chosen, only, rounds, sizes, again)
+    head, *lines = again.read_text().splitlines()
+    click.echo(tables.render(Circumstances.of_line(head), [Row.of_line(line) for line in lines]))
+
+
+def _install(chosen: Sequence[Peer], sizes: Sizes) -> None:
+    for peer in chosen:
+        click.echo(f"{peer.name}: {peer.version}", err=True)
+        peer.command(sizes.cache)
+
+
+def _measure(
+    chosen: Sequence[Peer], only: Sequence[str], rounds: int, sizes: Sizes, kept: Path
+) -> None:
+    """Play them all; each row is kept as soon as it is there."""
+    games = list(_games(chosen, only, rounds))
+    began = time.monotonic()
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with kept.open("w", buffering=1) as file:
+        print(Circumstances.here(sizes.fsync, sizes.amounts()).as_line(), file=file)
+        for number, (turn, name, peer) in enumerate(games):
+            minutes = (time.monotonic() - began) / 60
+            click.echo(
+                f"[{number + 1}/{len(games)}, {minutes:.1f} min] {peer.name}: {name} … ",
+                err=True,
+                nl=False,
+            )
+            row = _play(turn, name, peer, sizes)
+            said = ", ".join(f"{key} {show(value)}" for key, value in row.found.items())
+            click.echo(said or row.fault, err=True)
+            print(row.as_line(), file=file)
+
+
+def _games(
+    chosen: Sequence[Peer], only: Sequence[str], rounds: int
+) -> Iterator[tuple[int, str, Peer]]:
+    for turn in range(rounds):
+        first = turn % len(chosen)
+        for name in only:
+            for peer in [*chosen[first:], *chosen[:first]]:
+                if name not in peer.lacks:
+                    yield turn, name, peer
+
+
+def _play(turn: int, name: str, peer: Peer, sizes: Sizes) -> Row:
+    load = os.getloadavg()[0]
+    try:
+        found = anyio.run(measures.ALL[name], peer, sizes)
+    except Exception as error:  # noqa: BLE001 - one peer's fault must not end the others' run
+        return Row(peer.name, turn, load, {}, f"{name}: {error!r}")
+    return Row(peer.name, turn, load, found)
+
+
+if __name__ == "__main__":
+    sys.exit(compare())
