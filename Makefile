@@ -6,7 +6,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help demo test chaos bench lint lock clean install uninstall
+.PHONY: help demo test chaos bench bench-compare bench-pictures lint lock clean install uninstall
 
 # Where `make install` puts things; see systemd/README.md. systemd looks for units in two places.
 PREFIX ?= /usr/local
@@ -21,6 +21,8 @@ help:
 	@echo "make test   run every test, with coverage"
 	@echo "make chaos  break things at random and hold musterd to its promises; SEED=7 SECONDS=60"
 	@echo "make bench  measure it on this machine, in five minutes; TIMES=1 for less"
+	@echo "make bench-compare    measure it beside its peers, each installed below .bench/; ROUNDS=3, PEERS=bullmq,saq"
+	@echo "make bench-pictures   draw docs/pictures/bench-*.svg"
 	@echo "make lint   format, lint, types, floors"
 	@echo "make lock   pin the dependencies anew (needs uv)"
 	@echo "make install, make uninstall   the service (PREFIX, DESTDIR, PYTHON); see systemd/README.md"
@@ -46,6 +48,15 @@ TIMES ?= 3
 bench: $(VENV)/.installed-dev
 	@$(BIN)/python -m bench --times $(TIMES)
 
+ROUNDS ?= 3
+PEERS ?=
+
+bench-compare: $(VENV)/.installed-dev
+	@$(BIN)/python -m bench.compare --rounds $(ROUNDS) --peers "$(PEERS)"
+
+bench-pictures: $(VENV)/.installed-dev
+	@$(BIN)/python -m bench.pictures
+
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -55,12 +66,16 @@ lint: $(VENV)/.installed-dev
 lock:
 	uv pip compile pyproject.toml $(LOCKING) --group build --output-file requirements.lock
 	uv pip compile pyproject.toml $(LOCKING) --group dev --output-file requirements-dev.lock
+	for pins in bench/pins/*.in; do \
+		uv pip compile $$pins $(PINNING) --output-file $${pins%.in}.txt || exit; done
+	cd bench/pins/bullmq && npm install --package-lock-only --omit-lockfile-registry-resolved
 
-LOCKING = --universal --python-version 3.11 --generate-hashes --quiet --no-emit-index-url \
+PINNING = --universal --python-version 3.11 --quiet --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command 'make lock'
+LOCKING = $(PINNING) --generate-hashes
 
 clean:
-	rm -rf $(VENV) .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist
+	rm -rf $(VENV) .bench .coverage .coverage.* .mypy_cache .ruff_cache .pytest_cache .import_linter_cache dist
 	find daemon docs tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

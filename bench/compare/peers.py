@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 import musterd
-from bench.compare import environments
+from bench import environments
 
 ROOT: Final = Path(__file__).parents[2]
 DRIVERS: Final = Path(__file__).parent / "drivers"

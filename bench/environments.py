@@ -1,8 +1,8 @@
 """The environments in which other people's programs run: what they hold, and how they are built.
 
-`environments/NAME.in` says what is wanted, and `environments/NAME.txt` pins it with all that it
-needs (`make lock`); for Node there is a folder with a package.json and its lock instead. They are
-built below a cache folder, once for each change of the pins.
+`pins/NAME.in` says what is wanted, and `pins/NAME.txt` pins it with all that it needs (`make
+lock`); for Node there is a folder with a package.json and its lock instead. They are built below a
+cache folder, once for each change of the pins.
 """
 
 import json
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-PINS: Final = Path(__file__).parent / "environments"
+PINS: Final = Path(__file__).parent / "pins"
 _TAIL: Final = 2000
 
 
