@@ -38,7 +38,7 @@ def build(name: str, cache: Path) -> Path:
     Raises:
         BuildError: a program that builds it failed; it is tried again with the next call.
     """
-    folder = cache / name
+    folder = (cache / name).resolve()
     pins = PINS / name
     is_node = pins.is_dir()
     wanted = (pins / "package-lock.json" if is_node else pins.with_suffix(".txt")).read_text()

@@ -19,6 +19,7 @@ from bench.compare.circumstances import Circumstances
 from bench.compare.figures import Row, show
 from bench.compare.measures import SMALL, Sizes
 from bench.compare.peers import Peer
+from bench.environments import BuildError
 
 
 def _names(known: Collection[str], given: str) -> list[str]:
@@ -75,18 +76,24 @@ def compare(
     """Measure each peer on a Valkey of its own and print Markdown tables of what was found."""
     if again is None:
         again = cache / "compare.jsonl"
-        sizes = replace(Sizes(fsync=fsync, cache=cache.resolve()), **(SMALL if small else {}))
-        chosen = [peers.ALL[name] for name in peer_names]
-        _install(chosen, sizes)
+        sizes = replace(Sizes(fsync=fsync, cache=cache), **(SMALL if small else {}))
+        chosen = _install([peers.ALL[name] for name in peer_names], cache)
         _measure(chosen, only, rounds, sizes, again)
     head, *lines = again.read_text().splitlines()
     click.echo(tables.render(Circumstances.of_line(head), [Row.of_line(line) for line in lines]))
 
 
-def _install(chosen: Sequence[Peer], sizes: Sizes) -> None:
+def _install(chosen: Sequence[Peer], cache: Path) -> list[Peer]:
+    """Those that are there, or could be installed."""
+    ready = []
     for peer in chosen:
         click.echo(f"{peer.name}: {peer.version}", err=True)
-        peer.command(sizes.cache)
+        try:
+            peer.command(cache)
+            ready.append(peer)
+        except BuildError as error:
+            click.echo(f"{peer.name} is left out: {error}", err=True)
+    return ready
 
 
 def _measure(

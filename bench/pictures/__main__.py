@@ -41,8 +41,8 @@ def pictures(*, rounds: int, only: str, most: int, cache: Path, again: Path | No
     """Draw what a drain, a kill and a sleeping job take, over how many there are."""
     if again is None:
         again = cache / "pictures.jsonl"
-        _measure(rounds, only.split(","), most, Sizes(cache=cache.resolve()), again)
-    python = environments.build("pictures", cache.resolve()) / "bin/python"
+        _measure(rounds, only.split(","), most, Sizes(cache=cache), again)
+    python = environments.build("pictures", cache) / "bin/python"
     subprocess.run(
         [python, "-m", "bench.pictures.drawing", again.resolve(), ROOT / "docs/pictures"],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
