@@ -89,9 +89,9 @@ def test_pins_are_up_to_date(wanted: Path) -> None:
 
 def test_pictures_play_each_amount_in_turns() -> None:
     """Peers that are compared play one after the other, each as far as it goes."""
-    played = list(games(1, ["kill"], 300))
+    played = list(games(1, ["kill"], 500))
     assert played[:2] == [Game("kill", "musterd", 100), Game("kill", "docket", 100)]
-    assert {game.amount for game in played} == {100, 300}
+    assert {game.amount for game in played} == {100, 500}
 
 
 def test_a_peer_that_fails_ends_nothing(tmp_path: Path) -> None:

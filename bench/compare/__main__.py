@@ -125,7 +125,7 @@ def _games(
         first = turn % len(chosen)
         for name in only:
             for peer in [*chosen[first:], *chosen[:first]]:
-                if name not in peer.lacks:
+                if name not in peer.skips:
                     yield turn, name, peer
 
 

@@ -31,15 +31,15 @@ SWEEPS: Final[Mapping[str, Sweep]] = {
         most={
             "musterd": 100_000,
             "bullmq": 100_000,
-            "saq": 30_000,
-            "docket": 30_000,
-            "arq": 30_000,
+            "saq": 10_000,
+            "docket": 10_000,
+            "arq": 10_000,
         },
     ),
     "kill": Sweep(
         size="alive",
         least=100,
-        most={"musterd": 30_000, "docket": 10_000, "arq": 10_000},
+        most={"musterd": 100_000, "docket": 10_000, "arq": 10_000},
     ),
     "memory": Sweep(
         size="sleepers",
@@ -49,12 +49,12 @@ SWEEPS: Final[Mapping[str, Sweep]] = {
             "bullmq": 100_000,
             "saq": 10_000,
             "docket": 10_000,
-            "arq": 30_000,
+            "arq": 10_000,
         },
     ),
 }
 
-AMOUNTS: Final = (100, 300, 1_000, 3_000, 10_000, 30_000, 100_000)
+AMOUNTS: Final = (100, 500, 1_000, 5_000, 10_000, 50_000, 100_000)
 
 
 @dataclass(frozen=True, slots=True)
