@@ -48,7 +48,8 @@ async def test_told_as_soon_as_there_is_room(manager: socket.socket) -> None:
     assert manager.recv(100) == b"READY=1\nSTATUS=up"
 
 
-async def test_given_up_in_the_end(manager: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("manager")
+async def test_given_up_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     """A manager that never reads keeps no daemon from its work."""
     fill()
     monkeypatch.setattr(systemd, "INSIST", 0.05)

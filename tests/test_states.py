@@ -42,7 +42,7 @@ def test_tables_are_those_of_the_contract() -> None:
 
 def test_reasons_are_those_of_the_contract() -> None:
     """And a kill and a rejection are the two that no other attempt follows."""
-    reasons = {"error", "timeout", "killed", "lost", "rejected", "shutdown"}
+    reasons = {"error", "timeout", "killed", "lost", "rejected", "shutdown", "oom"}
     assert set(states.Reason) == reasons
     assert {"killed", "rejected"} == states.FINAL_REASONS
 
