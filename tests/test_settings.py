@@ -282,3 +282,6 @@ def test_settings_from_a_named_file(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setenv("MUSTERD_ENV_FILE", "/no/such/file")
     with pytest.raises(SettingError, match=r"^MUSTERD_ENV_FILE: '/no/such/file'"):
         load()
+    monkeypatch.setenv("MUSTERD_ENV_FILE", "x" * 5000)  # one that the system does not even look up
+    with pytest.raises(SettingError, match=r"^MUSTERD_ENV_FILE: "):
+        load()

@@ -222,7 +222,7 @@ def load(**overrides: Any) -> Settings:
         _environment_name(field): value for field, value in overrides.items() if value is not None
     }
     named = os.environ.get("MUSTERD_ENV_FILE", "")
-    if named and not Path(named).is_file():
+    if named and not os.path.isfile(named):  # noqa: PTH113 - a Path raises what may not be looked at
         raise SettingError("MUSTERD_ENV_FILE", named, _ENV_FILE)
     try:
         return Settings(_env_file=named or ".env", **given)

@@ -35,10 +35,14 @@ class Host:
 
     Args:
         sandbox: where it runs.
+
+    Attributes:
+        user: who gives commands; the daemon's own.
     """
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
+        self.user = "musterd"
 
     def prepare(self, *, settings: str = "", kinds: str = KINDS, service: str = "") -> None:
         """Do what systemd/README.md says, up to the start.
@@ -79,15 +83,17 @@ class Host:
     def musterd(self, *arguments: str) -> str:
         """Run the command line as the daemon's user, with its settings."""
         return self.sandbox.run(
-            "runuser", "-u", "musterd", "--", "env", "-C", "/var/lib/musterd",
+            "runuser", "-u", self.user, "--", "env", "-C", "/var/lib/musterd",
             f"MUSTERD_ENV_FILE={ENV}", "STATE_DIRECTORY=/var/lib/musterd",
             "/usr/local/bin/musterd", *arguments,
         )  # fmt: skip
 
-    def serve_valkey(self, password: str) -> None:
+    def serve_valkey(self, password: str, appendonly: str = "yes") -> None:
         """Start a Valkey of its own on the machine, with a password, as `valkey.service`."""
         program = self.sandbox.shell("find /usr/local/lib/musterd -name valkey-server").strip()
-        command = f"{program} --dir /var/lib/valkey --appendonly yes --requirepass {password}"
+        command = (
+            f"{program} --dir /var/lib/valkey --appendonly {appendonly} --requirepass {password}"
+        )
         self.sandbox.write(
             "/etc/systemd/system/valkey.service", f"[Service]\nExecStart={command}\n"
         )
