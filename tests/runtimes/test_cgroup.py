@@ -76,6 +76,15 @@ def test_one_that_is_alone_takes_its_group(folder: Path) -> None:
     assert list((folder / "agents").glob("*.1")) == []
 
 
+def test_what_another_user_left_is_made_anew(folder: Path) -> None:
+    """The daemon ran as somebody else before: groups of theirs could not be entered."""
+    for name in ("daemon", "agents"):
+        (folder / name).mkdir()
+        os.chown(folder / name, 65534, 65534)
+    assert detect(folder, "exec")[1] == f"/{folder.name}/daemon"
+    assert {(folder / name).stat().st_uid for name in ("daemon", "agents")} == {os.geteuid()}
+
+
 def test_one_that_is_not_alone_takes_nothing(folder: Path) -> None:
     """Its parent is in the same group: it is left as it is."""
     assert detect(folder) == ["None", f"/{folder.name}"]

@@ -115,12 +115,10 @@ class Cgroups:
             OSError: it may not.
         """
         leaf = self.folder / "daemon"
-        leaf.mkdir(exist_ok=True)
-        self._agents.mkdir(exist_ok=True)
+        for folder in (leaf, self._agents):
+            Cgroup(folder).remove()  # another user, whose daemon ran before, may have made it
+            folder.mkdir(exist_ok=True)
         (leaf / "cgroup.procs").write_text(str(os.getpid()))
-        for folder in self._agents.iterdir():
-            if folder.is_dir():
-                Cgroup(folder).remove()
         ours = controllers.enable(self.folder, controllers.WANTED & controllers.given(self.folder))
         self._enabled = controllers.enable(self._agents, ours)
 
