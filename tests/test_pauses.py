@@ -2,6 +2,7 @@
 
 import pytest
 
+from musterd.bell import Bell
 from musterd.errors import NotOfferedError
 from musterd.pauses import Pauses
 
@@ -9,7 +10,7 @@ from musterd.pauses import Pauses
 @pytest.fixture
 def pauses() -> Pauses:
     """Of a daemon that offers two kinds."""
-    return Pauses(("check", "review"))
+    return Pauses(("check", "review"), Bell())
 
 
 def test_one_kind(pauses: Pauses) -> None:
@@ -48,4 +49,4 @@ def test_stranger(pauses: Pauses) -> None:
             change("strange")
     assert pauses.kinds == []
     with pytest.raises(NotOfferedError, match="it offers none"):
-        Pauses(()).pause("check")
+        Pauses((), Bell()).pause("check")

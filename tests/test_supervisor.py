@@ -107,13 +107,13 @@ async def test_census_counts_each_kind(parts: Parts) -> None:
 
 async def test_pause_claims_nothing(parts: Parts) -> None:
     """Paused it claims nothing, resumed it does so at once."""
-    parts.supervisor.pause()
+    parts.supervisor.pauses.pause()
     assert parts.supervisor.state == "paused"
     task_id = await parts.submit("echo")
     parts.supervisor.wake()
     await anyio.wait_all_tasks_blocked()
     assert (await parts.task(task_id)).status == "pending"
-    parts.supervisor.resume()
+    parts.supervisor.pauses.resume()
     await wait_until(lambda: parts.is_status(task_id, "completed"), SLOW_LOOK / 2)
 
 
@@ -123,7 +123,7 @@ async def test_paused_kind_is_not_claimed(parts: Parts) -> None:
     parts.supervisor.wake()
     await wait_until(lambda: parts.is_status(f"{running}.1", "running"))
     with capture_logs() as lines:
-        parts.supervisor.pause("hold")
+        parts.supervisor.pauses.pause("hold")
         waiting = await parts.submit("hold")
         other = await parts.submit("echo")
         parts.supervisor.wake()
@@ -131,7 +131,7 @@ async def test_paused_kind_is_not_claimed(parts: Parts) -> None:
         assert parts.supervisor.state == "active"
         assert (await parts.task(waiting)).status == "pending"
         assert await parts.is_status(f"{running}.1", "running")
-        parts.supervisor.resume("hold")
+        parts.supervisor.pauses.resume("hold")
         await wait_until(lambda: parts.is_status(f"{waiting}.1", "running"), SLOW_LOOK / 2)
     told = [(line["event"], line["kind"]) for line in lines if line["event"].startswith("kind")]
     assert told == [

@@ -188,11 +188,11 @@ class Orders:
         return None
 
     async def _pause(self, command: Pause) -> Result:
-        self._supervisor.pause(command.kind)
+        self._supervisor.pauses.pause(command.kind)
         return await self._announce()
 
     async def _resume(self, command: Resume) -> Result:
-        self._supervisor.resume(command.kind)
+        self._supervisor.pauses.resume(command.kind)
         return await self._announce()
 
     async def _begin_drain(self, _: Drain) -> Result:

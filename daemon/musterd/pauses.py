@@ -7,7 +7,12 @@ import math
 import time
 from collections.abc import Callable, Collection
 
+import structlog
+
+from musterd.bell import Bell
 from musterd.errors import NotOfferedError
+
+log = structlog.get_logger()
 
 
 class Pauses:
@@ -15,12 +20,16 @@ class Pauses:
 
     Args:
         kinds: those that it offers; no other can be paused here.
+        bell: rung when something may be claimed again.
         clock: seconds since some moment.
     """
 
-    def __init__(self, kinds: Collection[str], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, kinds: Collection[str], bell: Bell, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.everything = False
         self._offered = kinds
+        self._bell = bell
         self._clock = clock
         self._kinds: dict[str, float] = {}
 
@@ -42,28 +51,29 @@ class Pauses:
         """Pause one kind for so long; a pause without an end stays one."""
         self._kinds[kind] = max(self._kinds.get(kind, 0.0), self._clock() + seconds)
 
-    def expired(self) -> list[str]:
-        """End the pauses whose time is over; the kinds."""
+    def expire(self) -> None:
+        """End the pauses whose time is over."""
         now = self._clock()
-        over = [kind for kind, until in self._kinds.items() if until <= now]
-        for kind in over:
+        for kind in [kind for kind, until in self._kinds.items() if until <= now]:
             del self._kinds[kind]
-        return over
+            log.info("kind resumed", kind=kind)
 
     def pause(self, kind: str | None = None) -> None:
-        """Pause one kind, or everything.
+        """Claim nothing, or nothing of one kind, until told to resume.
 
         Raises:
             NotOfferedError: this daemon does not offer the kind.
         """
         if kind is None:
             self.everything = True
+            log.info("paused, nothing is claimed until resume")
         else:
             self._check(kind)
             self._kinds[kind] = math.inf
+            log.info("kind paused, none of it is claimed until resume", kind=kind)
 
     def resume(self, kind: str | None = None) -> None:
-        """End the pause of one kind, or every pause; one that is not paused is no error.
+        """Claim again: one kind, or everything; what is not paused is no error.
 
         Raises:
             NotOfferedError: this daemon does not offer the kind.
@@ -71,9 +81,12 @@ class Pauses:
         if kind is None:
             self.everything = False
             self._kinds.clear()
+            log.info("resumed")
         else:
             self._check(kind)
             self._kinds.pop(kind, None)
+            log.info("kind resumed", kind=kind)
+        self._bell.ring()
 
     def _check(self, kind: str) -> None:
         if kind not in self._offered:

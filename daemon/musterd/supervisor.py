@@ -24,6 +24,7 @@ from musterd.pauses import Pauses
 from musterd.pulse import Pulse
 from musterd.settings import Settings
 from musterd.store import Store
+from musterd.strays import Strays
 from musterd.troubles import Troubles
 
 SLOW_LOOK: Final = 1.0
@@ -65,23 +66,22 @@ class Supervisor:
         troubles: Troubles,
     ) -> None:
         self.crew = crew
-        self.pauses = Pauses(kinds)
+        self._bell = Bell()
+        self.pauses = Pauses(kinds, self._bell)
         self.draining = False
         self.unwritten = 0
         self._store = store
         self._desks = desks
         self._kinds = kinds
-        self._node = settings.node
         self._owner = f"{settings.node}/{epoch}"
         self._capacity = settings.capacity
         self._settings = settings
-        self._bell = Bell()
         self._claims = 0
         self._intensity = Intensity(kinds)
         self._missing = False
         self._troubles = troubles
         self._skipped: set[str] = set()
-        self._unsettled: set[str] = set()
+        self._strays = Strays(store, crew, settings.node, epoch)
         self._claiming = anyio.CancelScope()
         self._known = dict(kinds)
         self.pulse = Pulse("supervisor")
@@ -117,31 +117,6 @@ class Supervisor:
         if kind is None or kind in self._kinds:
             self._bell.ring()
 
-    def pause(self, kind: str | None = None) -> None:
-        """Claim nothing, or nothing of one kind, until told to resume; running agents go on.
-
-        Raises:
-            NotOfferedError: the kind is not offered here.
-        """
-        self.pauses.pause(kind)
-        if kind is None:
-            log.info("paused, nothing is claimed until resume")
-        else:
-            log.info("kind paused, none of it is claimed until resume", kind=kind)
-
-    def resume(self, kind: str | None = None) -> None:
-        """Claim again: everything, or one kind if not everything is paused.
-
-        Raises:
-            NotOfferedError: the kind is not offered here.
-        """
-        self.pauses.resume(kind)
-        if kind is None:
-            log.info("resumed")
-        else:
-            log.info("kind resumed", kind=kind)
-        self.wake()
-
     def drain(self) -> None:
         """Claim nothing more; `run` returns when the agents that run have ended."""
         self.draining = True
@@ -163,8 +138,8 @@ class Supervisor:
     def audit(self, owned: int) -> None:
         """Told with each heartbeat how many agents the server lists as ours.
 
-        More than there are actors means an agent that nobody runs: the answer to its claim was
-        lost with the daemon's record, or its actor broke. The next look takes care of it.
+        More than there are actors means that one of them strays; it is looked for before the next
+        claim.
         """
         self._missing = owned > len(self.crew.actors)
         if self._missing:
@@ -176,8 +151,7 @@ class Supervisor:
         try:
             if self._missing:
                 await self._man(agents)
-            for kind in self.pauses.expired():
-                log.info("kind resumed", kind=kind)
+            self.pauses.expire()
             offers = list(self._offers())
             room = min(self._capacity - len(self.crew.actors), MOST)
             if self.draining or room <= 0 or not offers:
@@ -263,33 +237,13 @@ class Supervisor:
             await anyio.sleep(RECHECK_EVERY)
 
     async def _man(self, agents: TaskGroup) -> None:
-        """Run, or settle as lost, the agents that are listed as ours and that no actor runs.
-
-        Only between two claims: during one the server may list agents whose actors do not exist
-        yet.
-        """
-        listed = await self._store.owned(self._node)
-        claims = await self._store.adopt(one for one in listed if one not in self.crew.actors)
+        """Run the agents that are listed as ours and that no actor runs, or settle them as lost."""
+        listed = await self._strays.listed()
         leased_until = boottime() + self._settings.heartbeat_ttl
-        # Nobody has renewed them so far: how long their leases last is known only after this.
-        await self._store.renew(claim.agent_id for claim in claims)
-        for claim in claims:
+        for claim in await self._strays.adopt(listed):
             if claim.kind not in self._known:  # its record was changed by hand
                 continue
             log.warning("agent adopted, the answer to its claim was lost", **about(claim.agent_id))
             self._spawn(agents, claim, leased_until)
-        unmanned = [one for one in listed if one not in self.crew.actors]
-        epoch = self._owner.partition("/")[2]
-        answers = await self._store.settle(unmanned, self._node, ended=[epoch])
+        await self._strays.settle(listed)
         self._missing = False
-        unsettled = set()
-        for agent_id, answer in zip(unmanned, answers, strict=True):
-            if isinstance(answer, MusterdError):
-                unsettled.add(agent_id)
-                if agent_id not in self._unsettled:
-                    log.warning(
-                        "agent without an actor not settled", error=str(answer), **about(agent_id)
-                    )
-            elif answer.agent:
-                log.warning("agent without an actor settled", **about(agent_id))
-        self._unsettled = unsettled
