@@ -60,16 +60,16 @@ def test_rows_are_kept() -> None:
     assert Circumstances.of_line(HERE.as_line()) == HERE
 
 
-async def test_half_a_line_is_not_told_yet(tmp_path: Path) -> None:
+def test_half_a_line_is_not_told_yet(tmp_path: Path) -> None:
     """A line counts once its end is there."""
     told = Told(tmp_path / "told")
     told.path.write_bytes(b"1.5 first\n2.5 stamp 1")
-    assert await told.time_of("first", 5) == 1.5
-    with pytest.raises(AssertionError, match="'stamp 1' is told"):
-        await told.time_of("stamp 1", 0.01)
+    assert told.has(["first"])
+    assert not told.has(["stamp 1"])
     with told.path.open("ab") as file:
         file.write(b"2\n")
-    assert await told.times_of(["stamp 12"], 5) == {"stamp 12": 2.5}
+    assert told.has(["first", "stamp 12"])
+    assert told.times == {"first": 1.5, "stamp 12": 2.5}
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -94,12 +94,20 @@ def test_pictures_play_each_amount_in_turns() -> None:
     assert {game.amount for game in played} == {100, 500}
 
 
-def test_a_peer_that_fails_ends_nothing(tmp_path: Path) -> None:
-    """Its row says what its program said; the run goes on."""
+@pytest.mark.parametrize("measure", ["submit", "latency"])
+def test_a_peer_that_fails_ends_nothing(measure: str, tmp_path: Path) -> None:
+    """Its row says what its program said, at once; the run goes on."""
     broken = replace(ALL[OURS], settings={"PYTHONPATH": ""})
-    row = compare._play(0, "submit", broken, Sizes(cache=tmp_path, **SMALL))
+    row = compare._play(0, measure, broken, Sizes(cache=tmp_path, **SMALL))
     assert row.found == {}
     assert "No module named" in row.fault
+
+
+def test_a_worker_that_ends_is_noticed(tmp_path: Path) -> None:
+    """A daemon refuses to run no agents at all: nobody waits for what it might tell."""
+    row = compare._play(0, "drain", ALL[OURS], Sizes(cache=tmp_path, concurrency=0, **SMALL))
+    assert "the worker has ended" in row.fault
+    assert "MUSTERD_CAPACITY" in row.fault
 
 
 def run(*options: str | Path) -> str:

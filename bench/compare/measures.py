@@ -1,5 +1,6 @@
 """What is compared: each function plays one peer once on a stage of its own and answers figures."""
 
+import operator
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -9,10 +10,10 @@ from typing import Any, Final, TypeAlias
 import anyio
 
 from bench.compare.peers import Peer
+from bench.compare.programs import Worker
 from bench.compare.spent import counted, cpu_seconds
-from bench.compare.stage import PATIENCE, Stage, staged
+from bench.compare.stage import Stage, staged
 from bench.processes import memory_of
-from tests.support.wait import wait_until
 
 Found: TypeAlias = dict[str, float]
 """A figure's name, one of `figures.ALL`, and its value."""
@@ -83,9 +84,9 @@ async def drain(peer: Peer, sizes: Sizes) -> Found:
     async with staged(peer, sizes.cache, sizes.fsync) as stage:
         cpu = -cpu_seconds(stage.redis)
         submitting = await stage.producer.ask("bulk", count=jobs)
-        with stage.worker(sizes.concurrency, jobs):
-            first = await stage.told.time_of("first", PATIENCE)
-            seconds = await _drained(stage, jobs) - first
+        with stage.worker(sizes.concurrency, jobs) as worker:
+            (first,) = await worker.times_of(["first"])
+            seconds = await _drained(stage, worker, jobs) - first
             await anyio.sleep(REST)
             cpu += cpu_seconds(stage.redis)
     return {
@@ -100,8 +101,8 @@ async def commands(peer: Peer, sizes: Sizes) -> Found:
     jobs = sizes.counted
     async with staged(peer, sizes.cache, sizes.fsync) as stage, counted(stage.url) as found:
         await stage.producer.ask("bulk", count=jobs)
-        with stage.worker(sizes.concurrency, jobs):
-            await stage.told.time_of("all", PATIENCE)
+        with stage.worker(sizes.concurrency, jobs) as worker:
+            await worker.times_of(["all"])
             await anyio.sleep(REST)
             return {"wire": found.wire / jobs, "inside": found.inside / jobs}
 
@@ -109,38 +110,37 @@ async def commands(peer: Peer, sizes: Sizes) -> Found:
 async def latency(peer: Peer, sizes: Sizes) -> Found:
     """From the submit to the first line of the body, at low load, with a worker that is warm."""
     async with staged(peer, sizes.cache, sizes.fsync) as stage:
-        with stage.worker(sizes.concurrency):
-            await _stamp(stage, 0, WARM_UP)
+        with stage.worker(sizes.concurrency) as worker:
+            await _stamp(stage, worker, 0, WARM_UP)
             await anyio.sleep(REST)
-            found = await _stamp(stage, WARM_UP, sizes.stamps)
+            found = await _stamp(stage, worker, WARM_UP, sizes.stamps)
     return _percentiles("start", found)
 
 
 async def kill(peer: Peer, sizes: Sizes) -> Found:
     """From the request in another process to the cancellation in the body."""
     async with staged(peer, sizes.cache, sizes.fsync) as stage:
-        with stage.worker(sizes.alive + sizes.concurrency, sizes.alive):
+        with stage.worker(sizes.alive + sizes.concurrency, sizes.alive) as worker:
             await stage.producer.ask("sleepers", count=sizes.alive)
-            await stage.told.time_of("all", PATIENCE)
+            await worker.times_of(["all"])
             await anyio.sleep(REST)
             asked = await stage.producer.ask(
                 "kills", count=sizes.kills, longest=LONGEST_GAP, seed=SEED
             )
-            events = [f"cancelled {number}" for number in range(sizes.kills)]
-            told = await stage.told.times_of(events, PATIENCE)
-    return _percentiles("kill", [told[event] - at for event, at in zip(events, asked, strict=True)])
+            told = await worker.times_of([f"cancelled {number}" for number in range(len(asked))])
+    return _percentiles("kill", list(map(operator.sub, told, asked)))
 
 
 async def memory(peer: Peer, sizes: Sizes) -> Found:
     """What a job that sleeps takes of the worker's memory, over the same worker without any."""
     async with staged(peer, sizes.cache, sizes.fsync) as stage:
-        with stage.worker(sizes.sleepers, sizes.sleepers) as pid:
+        with stage.worker(sizes.sleepers, sizes.sleepers) as worker:
             await anyio.sleep(QUIET)
-            empty = memory_of(pid)
+            empty = memory_of(worker.pid)
             await stage.producer.ask("sleepers", count=sizes.sleepers)
-            await stage.told.time_of("all", PATIENCE)
+            await worker.times_of(["all"])
             await anyio.sleep(QUIET)
-            taken = memory_of(pid) - empty
+            taken = memory_of(worker.pid) - empty
     return {"memory": taken / sizes.sleepers / 1024}
 
 
@@ -151,18 +151,18 @@ ALL: Final[Mapping[str, Measure]] = {
 }
 
 
-async def _drained(stage: Stage, jobs: int) -> float:
+async def _drained(stage: Stage, worker: Worker, jobs: int) -> float:
     if not stage.peer.endings:
-        return await stage.told.time_of("all", PATIENCE)
-    await wait_until(lambda: stage.ended() == jobs, PATIENCE, f"{jobs} endings are written")
+        (last,) = await worker.times_of(["all"])
+        return last
+    await worker.wait_until(lambda: stage.ended() == jobs)
     return time.monotonic()
 
 
-async def _stamp(stage: Stage, first: int, count: int) -> list[float]:
+async def _stamp(stage: Stage, worker: Worker, first: int, count: int) -> list[float]:
     asked = await stage.producer.ask("stamps", first=first, count=count, gap=GAP)
-    events = [f"stamp {number}" for number in range(first, first + count)]
-    told = await stage.told.times_of(events, PATIENCE)
-    return [told[event] - at for event, at in zip(events, asked, strict=True)]
+    told = await worker.times_of([f"stamp {number}" for number in range(first, first + count)])
+    return list(map(operator.sub, told, asked))
 
 
 def _percentiles(name: str, seconds: list[float]) -> Found:
