@@ -36,7 +36,7 @@ class PeerError(Exception):
 
 
 class Producer:
-    """Submits and kills; see `drivers/peer.py` for its orders."""
+    """Submits and kills; see `drivers/library.py` for its orders."""
 
     def __init__(self, process: Process, log: Path) -> None:
         self._orders = cast("ByteSendStream", process.stdin)  # both are pipes

@@ -1,6 +1,5 @@
 """arq, which looks for new jobs and for aborts every 10 ms instead of every 500."""
 
-import asyncio
 from typing import Any, Final
 
 import uvloop
@@ -10,7 +9,7 @@ from arq.jobs import Job
 from arq.worker import Worker
 
 from bench.compare.drivers import bodies
-from bench.compare.drivers.peer import CONCURRENCY, URL, Peer, main
+from bench.compare.drivers.library import CONCURRENCY, URL, Library, main
 
 POLL: Final = 0.01
 PATIENCE: Final = 60
@@ -32,7 +31,7 @@ async def sleep(_context: Any, number: int) -> None:
     await bodies.sleep(number)
 
 
-class Arq(Peer):
+class Arq(Library):
     """Its pool of connections is its client."""
 
     loop = uvloop.Loop
@@ -51,8 +50,7 @@ class Arq(Peer):
             )
             await worker.async_run()
 
-        with asyncio.Runner(loop_factory=self.loop) as runner:
-            runner.run(run())
+        self.run(run())
 
     async def open(self) -> None:
         """Connect."""

@@ -1,4 +1,4 @@
-// BullMQ: the programs of peer.py and the bodies of bodies.py in JavaScript; it needs NODE_PATH.
+// BullMQ: the programs of library.py and the bodies of bodies.py in JavaScript; it needs NODE_PATH.
 // A job cannot be stopped from another process.
 'use strict'
 const fs = require('node:fs')

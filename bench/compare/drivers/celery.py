@@ -7,7 +7,7 @@ from typing import Any, Final
 from celery import Celery
 
 from bench.compare.drivers import bodies
-from bench.compare.drivers.peer import CONCURRENCY, URL, Peer, main
+from bench.compare.drivers.library import CONCURRENCY, URL, Library, main
 
 POOL: Final = os.environ.get("COMPARE_POOL", "threads")
 
@@ -40,7 +40,7 @@ def sleep(number: int) -> None:
 JOBS: Final = {"noop": noop, "stamp": stamp, "sleep": sleep}
 
 
-class CeleryPeer(Peer):
+class CeleryLibrary(Library):
     """Its tasks are its client; they know nothing of asyncio."""
 
     def work(self) -> None:
@@ -69,4 +69,4 @@ class CeleryPeer(Peer):
 
 
 if __name__ == "__main__":
-    main(CeleryPeer())
+    main(CeleryLibrary())

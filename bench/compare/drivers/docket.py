@@ -4,7 +4,6 @@ redis-py's pool holds 100 unless told. With as many jobs at once, docket's claim
 connection, and those jobs come again after five minutes.
 """
 
-import asyncio
 from contextlib import AsyncExitStack
 from datetime import timedelta
 from typing import Any, Final
@@ -13,7 +12,7 @@ import uvloop
 from docket import Docket, Worker
 
 from bench.compare.drivers import bodies
-from bench.compare.drivers.peer import CONCURRENCY, URL, Peer, main
+from bench.compare.drivers.library import CONCURRENCY, URL, Library, main
 
 CHECK: Final = timedelta(milliseconds=5)
 
@@ -44,7 +43,7 @@ def make_docket() -> Docket:
     return docket
 
 
-class DocketPeer(Peer):
+class DocketLibrary(Library):
     """A docket is its client."""
 
     loop = uvloop.Loop
@@ -59,8 +58,7 @@ class DocketPeer(Peer):
             ):
                 await worker.run_forever()
 
-        with asyncio.Runner(loop_factory=self.loop) as runner:
-            runner.run(run())
+        self.run(run())
 
     async def open(self) -> None:
         """Connect until the process ends."""
@@ -81,4 +79,4 @@ class DocketPeer(Peer):
 
 
 if __name__ == "__main__":
-    main(DocketPeer())
+    main(DocketLibrary())

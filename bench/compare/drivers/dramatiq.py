@@ -7,7 +7,7 @@ import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 
 from bench.compare.drivers import bodies
-from bench.compare.drivers.peer import CONCURRENCY, URL, Peer, main
+from bench.compare.drivers.library import CONCURRENCY, URL, Library, main
 
 broker = RedisBroker(url=URL)
 dramatiq.set_broker(broker)
@@ -28,7 +28,7 @@ def stamp(number: int) -> None:
 JOBS: Final = {"noop": noop, "stamp": stamp}
 
 
-class Dramatiq(Peer):
+class Dramatiq(Library):
     """Its actors are its client; they know nothing of asyncio."""
 
     def work(self) -> None:

@@ -1,13 +1,12 @@
 """saq on its queue for Redis, as it ships; it looks for aborts every second."""
 
-import asyncio
 from typing import Any
 
 import uvloop
 from saq import Job, Queue, Worker
 
 from bench.compare.drivers import bodies
-from bench.compare.drivers.peer import CONCURRENCY, URL, Peer, main
+from bench.compare.drivers.library import CONCURRENCY, URL, Library, main
 
 
 async def noop(_context: Any) -> None:
@@ -25,7 +24,7 @@ async def sleep(_context: Any, *, number: int) -> None:
     await bodies.sleep(number)
 
 
-class Saq(Peer):
+class Saq(Library):
     """Its queue is its client."""
 
     loop = uvloop.Loop
@@ -36,8 +35,7 @@ class Saq(Peer):
         async def run() -> None:
             await Worker(Queue.from_url(URL), [noop, stamp, sleep], concurrency=CONCURRENCY).start()
 
-        with asyncio.Runner(loop_factory=self.loop) as runner:
-            runner.run(run())
+        self.run(run())
 
     async def open(self) -> None:
         """Connect."""

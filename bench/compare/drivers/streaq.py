@@ -7,7 +7,7 @@ import uvloop
 from streaq import Worker
 
 from bench.compare.drivers import bodies
-from bench.compare.drivers.peer import CHUNK, CONCURRENCY, URL, Peer, main
+from bench.compare.drivers.library import CHUNK, CONCURRENCY, URL, Library, main
 
 PATIENCE: Final = 60
 worker = Worker(
@@ -39,7 +39,7 @@ async def sleep(number: int) -> None:
 JOBS: Final = {"noop": noop, "stamp": stamp, "sleep": sleep}
 
 
-class Streaq(Peer):
+class Streaq(Library):
     """Its worker is its client, too."""
 
     loop = uvloop.Loop

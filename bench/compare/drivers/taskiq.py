@@ -3,7 +3,6 @@
 Results are kept in Redis. It cannot stop a job from another process.
 """
 
-import asyncio
 import os
 from typing import Any, Final
 
@@ -12,7 +11,7 @@ from taskiq.api import run_receiver_task
 from taskiq_redis import ListQueueBroker, RedisAsyncResultBackend, RedisStreamBroker
 
 from bench.compare.drivers import bodies
-from bench.compare.drivers.peer import CONCURRENCY, URL, Peer, main
+from bench.compare.drivers.library import CONCURRENCY, URL, Library, main
 
 _kept: RedisAsyncResultBackend[Any] = RedisAsyncResultBackend(URL, result_ex_time=bodies.LONG)
 broker = (
@@ -43,7 +42,7 @@ async def sleep(number: int) -> None:
 JOBS: Final = {"noop": noop, "stamp": stamp, "sleep": sleep}
 
 
-class Taskiq(Peer):
+class Taskiq(Library):
     """Its tasks are its client."""
 
     loop = uvloop.Loop
@@ -58,8 +57,7 @@ class Taskiq(Peer):
                 broker, max_async_tasks=CONCURRENCY, sync_workers=1, max_prefetch=0
             )
 
-        with asyncio.Runner(loop_factory=self.loop) as runner:
-            runner.run(run())
+        self.run(run())
 
     async def open(self) -> None:
         """Connect."""

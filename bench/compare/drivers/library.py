@@ -12,6 +12,7 @@ import random
 import sys
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Coroutine
 from typing import Any, ClassVar, Final
 
 URL: Final = os.environ.get("COMPARE_URL", "redis://127.0.0.1:6379")
@@ -22,11 +23,16 @@ CHUNK: Final = 1000
 _SIDE_BY_SIDE: Final = 100
 
 
-class Peer(ABC):
+class Library(ABC):
     """A library. Jobs are `noop` without a number, `stamp` and `sleep` with one."""
 
     loop: ClassVar[type[asyncio.AbstractEventLoop] | None] = None
     """The class of its event loops; asyncio's own unless told."""
+
+    def run(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run this to its end on an event loop of the library's."""
+        with asyncio.Runner(loop_factory=self.loop) as runner:
+            runner.run(work)
 
     @abstractmethod
     def work(self) -> None:
@@ -58,8 +64,8 @@ class Peer(ABC):
 class Producer:
     """Carries out orders: each method but `serve` is one, its arguments are the order's fields."""
 
-    def __init__(self, peer: Peer) -> None:
-        self._peer = peer
+    def __init__(self, library: Library) -> None:
+        self._library = library
         self._sleepers: list[Any] = []
         self._kills: set[asyncio.Task[None]] = set()
 
@@ -67,7 +73,7 @@ class Producer:
         """Carry out orders until there are no more."""
         with os.fdopen(os.dup(1), "w") as replies:
             os.dup2(2, 1)  # what a library prints is no reply
-            await self._peer.open()
+            await self._library.open()
             while line := await asyncio.to_thread(sys.stdin.readline):
                 order = json.loads(line)
                 reply = await getattr(self, order.pop("do"))(**order)
@@ -77,13 +83,13 @@ class Producer:
         """One awaited submit after the other; seconds that they took."""
         began = time.perf_counter()
         for _ in range(count):
-            await self._peer.submit("noop")
+            await self._library.submit("noop")
         return time.perf_counter() - began
 
     async def bulk(self, count: int) -> float:
         """Many as fast as the library takes them; seconds."""
         began = time.perf_counter()
-        await self._peer.submit_many(count)
+        await self._library.submit_many(count)
         return time.perf_counter() - began
 
     async def stamps(self, first: int, count: int, gap: float) -> list[float]:
@@ -93,7 +99,7 @@ class Producer:
         for number in range(count):
             await asyncio.sleep(max(0.0, begin + number * gap - time.monotonic()))
             asked.append(time.monotonic())
-            await self._peer.submit("stamp", first + number)
+            await self._library.submit("stamp", first + number)
         return asked
 
     async def sleepers(self, count: int) -> None:
@@ -103,7 +109,7 @@ class Producer:
 
         async def submit_each() -> None:
             for number in numbers:
-                handles[number] = await self._peer.submit("sleep", number)
+                handles[number] = await self._library.submit("sleep", number)
 
         await asyncio.gather(*(submit_each() for _ in range(_SIDE_BY_SIDE)))
         self._sleepers = [handles[number] for number in range(count)]
@@ -119,15 +125,14 @@ class Producer:
         for handle in self._sleepers[:count]:
             await asyncio.sleep(gaps.uniform(0, longest))
             asked.append(time.monotonic())
-            task = asyncio.ensure_future(self._peer.kill(handle))
+            task = asyncio.ensure_future(self._library.kill(handle))
             self._kills.add(task)
         return asked
 
 
-def main(peer: Peer) -> None:
+def main(library: Library) -> None:
     """Be the worker or the producer of a library, as the command line says."""
     if sys.argv[1] == "work":
-        peer.work()
+        library.work()
     else:
-        with asyncio.Runner(loop_factory=peer.loop) as runner:
-            runner.run(Producer(peer).serve())
+        library.run(Producer(library).serve())
