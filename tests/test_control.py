@@ -148,9 +148,10 @@ def spawn(number: int) -> dict[str, Any]:
 @pytest.mark.leaves_work("what was submitted waits")
 @pytest.mark.usefixtures("prefix")
 async def test_spawns_that_wait_deafen_nobody(
-    own_server: StartServer, settings: LoadSettings
+    own_server: StartServer, settings: LoadSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A server without memory takes no spawn: those too many are refused, all else is heard."""
+    monkeypatch.setattr("musterd.orders.ANSWER_TIMEOUT", 600.0)
     near = settings(url=own_server().url)
     async with (
         open_parts(near, make_kind(nothing)) as parts,
