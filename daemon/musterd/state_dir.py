@@ -18,6 +18,9 @@ from musterd.errors import StateDirError
 MAX_SOCKET_PATH = 107
 """Bytes that the kernel takes."""
 
+_SHORTEST = Path("/tmp")  # noqa: S108 - only a private folder is made in it
+"""Where a socket always fits, however long TMPDIR is."""
+
 
 @contextmanager
 def held(state_dir: Path) -> Iterator[None]:
@@ -116,7 +119,7 @@ def choose_socket(folder: Path) -> Path:
         return path
     name = f"musterd-{hashlib.sha256(os.fsencode(folder)).hexdigest()[:16]}"
     before = None if last == path else last.parent.parent
-    for base in (before, runtime_dir(), Path(tempfile.gettempdir())):
+    for base in (before, runtime_dir(), Path(tempfile.gettempdir()), _SHORTEST):
         if base is not None and base.is_dir() and _fits(base / name / "socket"):
             make_private(base / name)
             path.symlink_to(base / name / "socket")
