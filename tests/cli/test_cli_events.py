@@ -46,6 +46,21 @@ def test_count_is_the_last_ones(two: Cli) -> None:
     assert two("events", "--json", "-n", "1", "--since", "0").documents == [first]
 
 
+def test_kind(two: Cli) -> None:
+    """`--kind` passes over all others; `--count` counts what is left."""
+    for task_id in ("t3", "t4"):
+        assert two("submit", "review", "--id", task_id).code == 0
+    assert two("submit", "check", "--id", "t5").code == 0
+
+    def ids(*options: str) -> list[str]:
+        return [event["taskId"] for event in two("events", "--json", *options).documents]
+
+    assert ids("--kind", "review") == ids("--kind", "review", "-n", "9") == ["t3", "t4"]
+    assert ids("--kind", "review", "-n", "1") == ["t4"]
+    assert ids("--kind", "review", "-n", "1", "--since", "0") == ["t3"]
+    assert ids("--kind", "other", "-n", "1") == []
+
+
 def test_follow_outlives_the_server(program: Program, own_server: StartServer) -> None:
     """While the server is away `--follow` waits, says so once, and goes on where it was."""
     server = own_server(config={"appendonly": "yes", "appendfsync": "always"})

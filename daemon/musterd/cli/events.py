@@ -2,18 +2,20 @@
 
 import contextlib
 import re
+from collections import deque
 from typing import TYPE_CHECKING
 
 import click
 
 from musterd.cli.call import call
 from musterd.cli.command import EXITS, ManualCommand, json_option
+from musterd.cli.options import kind_option
 from musterd.cli.output import print_json, warn
 from musterd.display import STYLES, one_line, why
 from musterd.errors import UnreachableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Iterable
 
     from musterd.client import Client
     from musterd.records import Event
@@ -42,6 +44,7 @@ def _place(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     examples="""
         musterd events                                  all that are kept
         musterd events --count 12                       the last 12
+        musterd events --kind check --follow            those to come, of a kind
         musterd events --follow                         those to come, until Ctrl-C
         musterd events --follow --json --count 1        wait for the next one
         musterd events --since 1763780400123-0 --json   go on after the last one seen
@@ -63,8 +66,9 @@ def _place(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     show_default="no end",
     help="Only the last N; with --since or --follow the first N.",
 )
+@kind_option("Only those of tasks and agents of this kind.")
 @json_option("one event a line, as in the contract, with its `place` in the log")
-def events(*, follow: bool, since: str | None, count: int | None, as_json: bool) -> None:
+def events(*, follow: bool, since: str | None, count: int | None, kind: str, as_json: bool) -> None:
     """Print events, the oldest first.
 
     Without --since: all that are kept, or with --follow only those to come. If events after PLACE
@@ -74,7 +78,7 @@ def events(*, follow: bool, since: str | None, count: int | None, as_json: bool)
 
     async def work(client: "Client") -> None:
         left = count
-        async with contextlib.aclosing(_find(client, since, count, follow=follow)) as found:
+        async with contextlib.aclosing(_find(client, since, count, kind, follow=follow)) as found:
             async for event in found:
                 _print(event, as_json=as_json)
                 left = left and left - 1
@@ -85,16 +89,27 @@ def events(*, follow: bool, since: str | None, count: int | None, as_json: bool)
 
 
 async def _find(
-    client: "Client", since: str | None, count: int | None, *, follow: bool
+    client: "Client", since: str | None, count: int | None, kind: str, *, follow: bool
 ) -> "AsyncGenerator[Event]":
     if count and not (since or follow):
-        for event in await client.latest_events(count):
+        for event in await _last(client, count, kind):
             yield event
         return
     found = _follow(client, since) if follow else client.events(since or _START, follow=False)
     async with contextlib.aclosing(found):
         async for event in found:
-            yield event
+            if kind in {"", event.fields.get("kind")}:
+                yield event
+
+
+async def _last(client: "Client", count: int, kind: str) -> "Iterable[Event]":
+    if not kind:
+        return await client.latest_events(count)
+    last: deque[Event] = deque(maxlen=count)  # how far back they begin cannot be known
+    async with contextlib.aclosing(_find(client, _START, None, kind, follow=False)) as found:
+        async for event in found:
+            last.append(event)
+    return last
 
 
 async def _follow(client: "Client", since: str | None) -> "AsyncGenerator[Event]":
