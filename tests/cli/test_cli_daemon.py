@@ -50,6 +50,23 @@ async def test_submit_and_wait_for_a_failure(daemon: Daemon, program: Program) -
     assert err == "musterd: t1: failed (error: exit code 3: it cannot go on)\n"
 
 
+async def test_drain_and_wait(daemon: Daemon, program: Program) -> None:
+    """`drain --wait` returns when the daemon has ended, or says who has not in time."""
+    await run(program, "submit", "hold", "--id", "t1")
+    await wait_until(lambda: "agent started" in daemon.log_text(), 20)
+    code, out, err = await run(program, "drain", "--wait", "--wait-timeout", "0.1")
+    assert (code, out) == (1, "build1: draining\n")
+    assert err == "musterd: not ended after 0.1 s: build1; see `musterd ps`\n"
+    waiting = program("drain", "--wait")
+    assert waiting.stdout is not None
+    assert await anyio.to_thread.run_sync(waiting.stdout.readline) == "build1: draining\n"
+    assert waiting.poll() is None
+    assert (await run(program, "kill", "t1"))[0] == 0
+    assert await daemon.wait_exit(20) == 0
+    assert await anyio.to_thread.run_sync(waiting.communicate) == ("", "")
+    assert waiting.returncode == 0
+
+
 async def test_unknown_kind_is_exit_2(daemon: Daemon, program: Program) -> None:
     """A kind that no daemon has offered is refused."""
     assert daemon.node

@@ -48,6 +48,18 @@ def test_live_agent_is_asked(cli: Cli) -> None:
     assert cli("kill", "t1.1", "--json").documents == [told]
 
 
+@pytest.mark.leaves_work("a running agent")
+def test_wait_ends_in_time(cli: Cli) -> None:
+    """`--wait-timeout` gives up waiting, not the kill; it is of use with `--wait` only."""
+    cli("submit", "check", "--id", "t1")
+    as_daemon(lambda hand: hand.run("check"))
+    outcome = cli("kill", "t1", "--wait", "--wait-timeout", "0.1")
+    late = "musterd: not all are dead after 0.1 s; what was asked for is carried out\n"
+    assert outcome == (1, "", late)
+    assert cli("kill", "--all", "--wait", "--wait-timeout", "0.1") == (1, "", late)
+    assert cli("kill", "t1", "--wait-timeout", "1").code == 2
+
+
 def test_not_found_is_exit_3(cli: Cli) -> None:
     """No such record: exit 3."""
     outcome = cli("kill", "t9")

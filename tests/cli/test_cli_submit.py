@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from musterd.errors import UnknownKindError
+from musterd.cli.submit import _report
+from musterd.errors import MusterdError, UnknownKindError
 from musterd.jsons import MAX_BYTES
 from musterd.records import TaskRecord
 from tests.cli.conftest import Cli, Program, as_client, as_daemon
@@ -133,3 +134,11 @@ def test_no_answer_leaves_it_open(program: Program) -> None:
     out, err = process.communicate(timeout=60)
     assert (process.returncode, out) == (5, "")
     assert "t1 may have been submitted all the same, and with --id t1 it is safe" in err
+
+
+def test_failure_is_told_in_full(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each line of an error, before the sentence that has room for its ends alone."""
+    fields = {"taskId": "t1", "kind": "check", "status": "failed", "reason": "error"}
+    with pytest.raises(MusterdError, match=r"^t1: failed \(error: ValueError: … three\)$"):
+        _report(TaskRecord.read(fields | {"error": "ValueError: one\ntwo\nthree"}), as_json=False)
+    assert capsys.readouterr() == ("", "ValueError: one\ntwo\nthree\n")

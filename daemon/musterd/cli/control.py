@@ -1,16 +1,16 @@
 """`musterd pause`, `resume` and `drain`: commands to daemons that are alive."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from musterd.cli.call import call
 from musterd.cli.command import EXITS, ManualCommand, json_option
-from musterd.cli.options import kind_option, node_option
+from musterd.cli.options import check_wait, kind_option, node_option, wait_timeout_option
 from musterd.cli.output import print_json, warn
 from musterd.display import one_line
-from musterd.errors import MusterdError, UnknownKindError
+from musterd.errors import MusterdError, UnknownKindError, UnreachableError
 
 if TYPE_CHECKING:
     from musterd.client import Client
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 _node_option = node_option("Only this daemon.", default=None)
 _kind_option = kind_option("Only tasks of this kind, on the daemons that offer it.", default=None)
 _json_option = json_option("one reply a line, as the daemons gave them")
+_LOOK_EVERY = 0.1
+"""Seconds between two looks at daemons that are to end."""
+
 _EXITS = EXITS | {1: "no daemon is running, or one has refused or not answered"}
 _EXITS_OF_KIND = _EXITS | {2: f"{EXITS[2]}; or no daemon that was asked offers the kind"}
 
@@ -66,22 +69,60 @@ def resume(*, kind: str | None, node: str | None, as_json: bool) -> int:
 
 @click.command(
     cls=ManualCommand,
-    exits=_EXITS,
+    exits=_EXITS | {1: f"{_EXITS[1]}; or has not ended in time, with --wait"},
     examples="""
-        musterd drain --node build1    before the machine is updated
-        musterd drain                  every daemon
+        musterd drain --node build1 --wait    before the machine is updated
+        musterd drain                         every daemon
     """,
 )
 @_node_option
+@click.option("--wait", is_flag=True, help="Return when the daemons have ended.")
+@wait_timeout_option
 @_json_option
-def drain(*, node: str | None, as_json: bool) -> int:
+def drain(*, node: str | None, wait: bool, wait_timeout: float | None, as_json: bool) -> int:
     """Let running agents finish, and end the daemon.
 
     As SIGTERM does: nothing more is claimed, and what still runs after MUSTERD_DRAIN_TIMEOUT is
-    stopped; its task goes back to the queue if it has attempts left, and else has failed. This
-    returns when the daemons have answered, not when they have ended.
+    stopped; its task goes back to the queue if it has attempts left, and else has failed. Without
+    --wait this returns when the daemons have answered, not when they have ended.
     """
-    return call(lambda client: _tell(client, "drain", node, None, as_json=as_json))
+    check_wait(wait_timeout, wait=wait)
+
+    async def work(client: "Client") -> int:
+        before = [one for one in await client.nodes() if node in {None, one.node}]
+        code = await _tell(client, "drain", node, None, as_json=as_json)
+        if wait:
+            await _ended(client, {one.node: one.epoch for one in before}, wait_timeout)
+        return code
+
+    return call(work)
+
+
+async def _ended(client: "Client", epochs: Mapping[str, str], limit: float | None) -> None:
+    """Return when none of these daemons is alive; another life of one is not it.
+
+    Raises:
+        MusterdError: one is alive after `limit` seconds.
+    """
+    import anyio  # noqa: PLC0415 - `--help` does without
+
+    alive = set(epochs)
+    with anyio.move_on_after(limit):
+        while alive := await _still_alive(client, epochs):  # noqa: ASYNC110 - no event comes
+            await anyio.sleep(_LOOK_EVERY)
+    if alive:
+        names = ", ".join(map(one_line, sorted(alive)))
+        raise MusterdError(f"not ended after {limit:g} s: {names}; see `musterd ps`")
+
+
+async def _still_alive(client: "Client", epochs: Mapping[str, str]) -> set[str]:
+    try:
+        nodes = await client.nodes()
+    except UnreachableError:
+        if client.settings.server_chosen and not client.settings.embedded:
+            raise
+        return set()  # the server was the daemon's own, and has ended with it
+    return {one.node for one in nodes if epochs.get(one.node) == one.epoch}
 
 
 async def _tell(

@@ -1,6 +1,7 @@
 """`musterd kill`: stop agents and tasks, durably."""
 
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ import click
 from musterd.cli import completers
 from musterd.cli.call import call
 from musterd.cli.command import EXITS, ManualCommand, json_option
-from musterd.cli.options import kind_option
+from musterd.cli.options import check_wait, kind_option, wait_timeout_option
 from musterd.cli.output import print_json, warn
 from musterd.cli.shortened import with_whole_id
 from musterd.errors import MusterdError, NotFoundError
@@ -24,6 +25,7 @@ class _How:
     reason: str
     grace: float | None
     wait: bool
+    wait_timeout: float | None
     as_json: bool
 
 
@@ -32,6 +34,7 @@ class _How:
     arguments={"ID": "A task's or an agent's, or as much of it as is unambiguous."},
     exits=EXITS
     | {
+        1: "with --wait, not dead in time; it goes on being stopped",
         2: f"{EXITS[2]}; or ID may stand for several",
         3: "there is no such task or agent",
         4: "it had ended before",
@@ -61,6 +64,7 @@ class _How:
     help="Seconds between asking and forcing.",
 )
 @click.option("--wait", is_flag=True, help="Return when they are dead.")
+@wait_timeout_option
 @json_option("one object an id, or with --all how many")
 def kill(*, ids: tuple[str, ...], everything: bool, kind: str, **options: Any) -> int:
     """Stop agents or tasks, and do not retry them.
@@ -75,6 +79,7 @@ def kill(*, ids: tuple[str, ...], everything: bool, kind: str, **options: Any) -
     Of several that could not be killed, the first one says the exit code.
     """
     how = _How(**options)
+    check_wait(how.wait_timeout, wait=how.wait)
     if bool(ids) == everything:
         raise click.UsageError("give the ids of tasks or agents, or --all")
     if kind and not everything:
@@ -98,9 +103,10 @@ async def _kill_each(client: "Client", ids: Sequence[str], how: _How) -> int:
         except MusterdError as error:
             warn(str(error))
             code = code or error.exit_code
-    for record_id, outcome in asked.items():
-        status = await _wait_for(client, record_id) if how.wait else ""
-        _print(record_id, outcome, status, how)
+    with _in_time(how):
+        for record_id, outcome in asked.items():
+            status = await _wait_for(client, record_id) if how.wait else ""
+            _print(record_id, outcome, status, how)
     return code
 
 
@@ -119,14 +125,32 @@ def _print(record_id: str, outcome: "KillOutcome", status: str, how: _How) -> No
 async def _kill_all(client: "Client", kind: str, how: _How) -> int:
     outcomes = await client.kill_all(kind, reason=how.reason, grace=how.grace)
     asked = [outcome.record_id for outcome in outcomes if outcome.outcome == "requested"]
-    for agent_id in asked if how.wait else ():
-        await _wait_for(client, agent_id)
+    with _in_time(how):
+        for agent_id in asked if how.wait else ():
+            await _wait_for(client, agent_id)
     if how.as_json:
         print_json({"tasks": len(outcomes)})
     else:
         tasks = "1 task" if len(outcomes) == 1 else f"{len(outcomes)} tasks"
         click.echo(f"{tasks} {'dead' if how.wait else 'asked to stop'}")
     return 0
+
+
+@contextlib.contextmanager
+def _in_time(how: _How) -> Iterator[None]:
+    """Wait no longer than the person wants to.
+
+    Raises:
+        MusterdError: something is not dead by then.
+    """
+    import anyio  # noqa: PLC0415 - `--help` does without
+
+    try:
+        with anyio.fail_after(how.wait_timeout):
+            yield
+    except TimeoutError:
+        late = f"not all are dead after {how.wait_timeout:g} s; what was asked for is carried out"
+        raise MusterdError(late) from None
 
 
 async def _wait_for(client: "Client", record_id: str) -> str:

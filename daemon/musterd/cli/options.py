@@ -9,6 +9,14 @@ from musterd.cli import completers
 
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
+wait_timeout_option: Final = click.option(
+    "--wait-timeout",
+    type=click.FloatRange(min=0),
+    metavar="S",
+    show_default="no end",
+    help="Seconds to wait, with --wait.",
+)
+
 _SETTINGS: Final = (
     click.option(
         "--agents",
@@ -73,3 +81,9 @@ def node_option(what: str, default: str | None = "") -> Callable[[Decorated], De
         show_default="all of them",
         help=what,
     )
+
+
+def check_wait(wait_timeout: float | None, *, wait: bool) -> None:
+    """Refuse `--wait-timeout` without `--wait`."""
+    if wait_timeout is not None and not wait:
+        raise click.UsageError("--wait-timeout is of use with --wait only")

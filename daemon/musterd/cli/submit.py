@@ -9,9 +9,10 @@ from musterd import ids, jsons
 from musterd.cli import completers
 from musterd.cli.call import call
 from musterd.cli.command import EXITS, ManualCommand, json_option, read_json
+from musterd.cli.options import check_wait, wait_timeout_option
 from musterd.cli.output import print_json
 from musterd.cli.standing import look_around
-from musterd.display import why
+from musterd.display import lines, why
 from musterd.errors import MalformedError, MusterdError, TooLargeError, UnreachableError
 from musterd.jsons import Json
 from musterd.records import TaskRecord
@@ -78,13 +79,7 @@ if TYPE_CHECKING:
     help="Kept with the task, and not read by musterd.",
 )
 @click.option("--wait", is_flag=True, help="Return when it has ended.")
-@click.option(
-    "--wait-timeout",
-    type=float,
-    metavar="S",
-    show_default="no end",
-    help="Seconds to wait, with --wait.",
-)
+@wait_timeout_option
 @json_option('{"taskId": …}; with --wait, the task\'s whole record once it has ended')
 def submit(
     *,
@@ -99,12 +94,12 @@ def submit(
     """Submit a task of a KIND, and print its id.
 
     The id is the first line. With --wait a second line follows when the task has completed with a
-    result: that result, as JSON. If it failed, its error is told on standard error.
+    result: that result, as JSON. If it failed, its error is told in
+    full on standard error.
     """
     if context is not None and context_file is not None:
         raise click.UsageError("give --context or --context-file, not both")
-    if wait_timeout is not None and not wait:
-        raise click.UsageError("--wait-timeout is of use with --wait only")
+    check_wait(wait_timeout, wait=wait)
     if context_file is not None:
         context = _read(context_file)
 
@@ -175,4 +170,7 @@ def _report(task: TaskRecord, *, as_json: bool) -> None:
     elif task.result is not None:
         print_json(task.result)
     if task.status != TaskState.COMPLETED:
+        told = lines(task.error or "")
+        if len(told) > 1:  # the sentence below has room for its ends alone
+            click.echo("\n".join(told), err=True)
         raise MusterdError(f"{task.task_id}: failed ({why(task.reason, task.error)})")
