@@ -5,7 +5,7 @@
 
 import contextlib
 import os
-import time
+import signal
 from typing import NoReturn
 
 import anyio
@@ -103,5 +103,5 @@ async def careful(ctx: Context) -> Json:
 def worker(ctx: Context) -> Json:
     """Run in a process of its own until stopped."""
     with noted(ctx):
-        time.sleep(600)
+        signal.pause()
     return None
