@@ -193,7 +193,7 @@ async def checking(
     if isinstance(ledger, Path):
         ledger = Ledger(ledger)
     failure: Exception | None = None
-    async with Redis.from_url(url, decode_responses=True, socket_timeout=5) as redis:
+    async with Redis.from_url(url, decode_responses=True, socket_timeout=60) as redis:
         checker = Checker(redis, prefix, ledger, records_expire=records_expire)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(checker.follow)

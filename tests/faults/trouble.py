@@ -17,7 +17,7 @@ from tests.service.scene import Scene, open_scene
 from tests.support.daemon import Daemon
 from tests.support.fixtures import StartDaemon
 from tests.support.pace import within
-from tests.support.proxy import Proxy, Way
+from tests.support.proxy import Proxy
 from tests.support.server import Server
 from tests.support.wait import wait_until
 
@@ -54,7 +54,7 @@ class Trouble:
     async def bring_to(self, point: str, daemon: Daemon) -> str:
         """Submit a task and bring its first agent to a point of its life; the agent's id."""
         if point == "claimed":
-            agent_id = await self._bring_to_claim(daemon)
+            agent_id = await self._bring_to_claim()
             await wait_until(partial(self.has_status, agent_id, "spawning"))
         elif point == "running":
             agent_id = await self.scene.start("family", str(self.scene.folder))
@@ -69,21 +69,13 @@ class Trouble:
             agent_id = await self._bring_to_ending(point)
         return agent_id
 
-    async def _bring_to_claim(self, daemon: Daemon) -> str:
-        """The claim after the one that a task wakes is made when it is due: keep its answer."""
-        before = await self._claims(daemon)
-        task_id = await self.scene.submit("hold", delay=1.0)
-
-        async def has_looked() -> bool:
-            return await self._claims(daemon) > before
-
-        await wait_until(has_looked)
-        await anyio.sleep(0.1)
-        self.proxy.stall(Way.REPLIES)
+    async def _bring_to_claim(self) -> str:
+        """Keep back the answer to the first claim that finds the task."""
+        await self.scene.ask({"command": "pause"})
+        task_id = await self.scene.submit("hold")
+        self.proxy.stall_after(b"claim")
+        await self.scene.publish({"command": "resume"})
         return f"{task_id}.1"
-
-    async def _claims(self, daemon: Daemon) -> int:
-        return int((await self.scene.node(daemon)).get("claim", 0))
 
     def processes_of(self, agent_id: str) -> list[int]:
         """What runs as an agent, or was started by it."""
@@ -93,7 +85,10 @@ class Trouble:
     async def _bring_to_ending(self, point: str) -> str:
         gate = self.scene.folder / "gate"
         agent_id = await self.scene.start("gate", str(gate), max_attempts=2)
-        self.proxy.stall(*([Way.REPLIES] if point == "ending written" else Way))
+        if point == "ending written":
+            self.proxy.stall_after(b"finish")
+        else:
+            self.proxy.stall()
         gate.touch()
         await wait_until(lambda: self.scene.noted("end", agent_id))
         if point == "ending written":

@@ -109,7 +109,7 @@ class Scene:
 
     async def ended(self, record_id: str, limit: float = 10) -> TaskRecord | AgentRecord:
         """A record once it has ended for good."""
-        return await self.client.wait_for(record_id, limit)
+        return await self.client.wait_for(record_id, within(limit))
 
     async def ending(self, record_id: str, limit: float = 10) -> tuple[str, str | None]:
         """How a record ended: its status and reason."""

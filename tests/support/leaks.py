@@ -1,6 +1,6 @@
 """Finds keys that a test left behind: what has no end grows until the server is full."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import redis
 
@@ -19,14 +19,33 @@ def find_leaks(client: redis.Redis, prefix: str, *, leaves_work: bool = False) -
     """
     keys = Keys(prefix)
     lasting = _bounded(keys)
+    work = tuple(_work(keys))
     found = []
-    for key in sorted(client.scan_iter(match=f"{glob_literal(prefix)}:*", count=1000)):
-        is_work = _is_work(client, keys, key)
+    names = sorted(client.scan_iter(match=f"{glob_literal(prefix)}:*", count=1000))
+    for key, status, ttl in _look(client, keys, names):
+        is_work = key.startswith(work) or status in TASK_LIVE | AGENT_LIVE
         if is_work and not leaves_work:
             found.append(f"{key}: work is left")
-        elif not is_work and key not in lasting and client.ttl(key) == _NO_TTL:
+        elif not is_work and key not in lasting and ttl == _NO_TTL:
             found.append(f"{key}: has no TTL and no bound")
     return found
+
+
+def _look(
+    client: redis.Redis, keys: Keys, names: Sequence[str]
+) -> Iterator[tuple[str, object, object]]:
+    """Each key with the status of its record, or an error where it has none, and its TTL, s."""
+    with client.pipeline(transaction=False) as asking:
+        for key in names:
+            asking.hget(_record(keys, key), "status")
+            asking.ttl(key)
+        answers = iter(asking.execute(raise_on_error=False))
+    return zip(names, answers, answers, strict=False)
+
+
+def _record(keys: Keys, key: str) -> str:
+    output = keys.output("")
+    return keys.agent(key.removeprefix(output)) if key.startswith(output) else key
 
 
 def _bounded(keys: Keys) -> set[str]:
@@ -41,17 +60,6 @@ def _work(keys: Keys) -> Iterator[str]:
     yield keys.messages("")
     yield from (keys.tasks(status) for status in TASK_LIVE)
     yield from (keys.agents(status) for status in AGENT_LIVE)
-
-
-def _is_work(client: redis.Redis, keys: Keys, key: str) -> bool:
-    if key.startswith(tuple(_work(keys))):
-        return True
-    if key.startswith((keys.task(""), keys.agent(""))) and client.type(key) == "hash":
-        return client.hget(key, "status") in TASK_LIVE | AGENT_LIVE
-    if key.startswith(keys.output("")):
-        agent = keys.agent(key.removeprefix(keys.output("")))
-        return client.hget(agent, "status") in AGENT_LIVE
-    return False
 
 
 def glob_literal(text: str) -> str:

@@ -38,6 +38,7 @@ class Proxy:
         self.refusing = self.swallowing = False
         self.pause = 0.0
         self._bytes_left: dict[Way, int] = {}
+        self._mark = b""
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self._stack.callback(self._listener.close)
         self._listener.settimeout(0)
@@ -76,13 +77,15 @@ class Proxy:
 
     def stall(self, *ways: Way) -> None:
         """Keep every byte back, or those of one way: after `heal` all of them arrive."""
+        self._change(lambda: self._stall(*ways))
 
-        def stall() -> None:
-            for way in ways or Way:
-                if self.flowing[way].is_set():
-                    self.flowing[way] = anyio.Event()
+    def stall_after(self, mark: bytes) -> None:
+        """Keep every reply back from the moment on when a request with this text is passed on."""
 
-        self._change(stall)
+        def arm() -> None:
+            self._mark = mark
+
+        self._change(arm)
 
     def swallow(self) -> None:
         """A black hole: every byte is lost, nothing is ever closed, new connections are taken."""
@@ -123,6 +126,12 @@ class Proxy:
         """Whether a cut that `cut_within` asked for has not happened yet."""
         return self._portal.call(lambda: bool(self._bytes_left))
 
+    def look_for_mark(self, data: bytes) -> None:
+        """These are a request's: no reply to it passes if it is the one that was marked."""
+        if self._mark and self._mark in data:
+            self._mark = b""
+            self._stall(Way.REPLIES)
+
     def allow(self, data: bytes, way: Way) -> bytes | None:
         """What of this may pass before the connection is cut; None if all of it may."""
         if way not in self._bytes_left:
@@ -141,7 +150,13 @@ class Proxy:
         for connection in list(self._connections):
             connection.reset()
 
+    def _stall(self, *ways: Way) -> None:
+        for way in ways or Way:
+            if self.flowing[way].is_set():
+                self.flowing[way] = anyio.Event()
+
     def _heal(self) -> None:
+        self._mark = b""
         self.refusing = self.swallowing = False
         self.pause = 0.0
         self._bytes_left.clear()
@@ -221,6 +236,8 @@ class _Connection:
             await anyio.sleep(self._proxy.pause)
         if self.deaf or (self._closed and way is Way.REPLIES):
             return
+        if way is Way.REQUESTS:
+            self._proxy.look_for_mark(data)
         allowed = self._proxy.allow(data, way)
         await _send(sink, data if allowed is None else allowed)
         if allowed is not None:
