@@ -18,9 +18,10 @@ import pytest
 from musterd import procfs
 from musterd.functions import Options
 from musterd.runtimes.base import AgentFailed, OutOfMemory
-from musterd.runtimes.cgroup import Cgroup, Cgroups
+from musterd.runtimes.cgroup import Cgroups
 from musterd.runtimes.orphans import reap
 from musterd.runtimes.process import ProcessRuntime
+from tests.support import cgroups
 from tests.support.contexts import make_context, run_for_value
 from tests.support.wait import wait_until
 
@@ -34,20 +35,11 @@ print(found and found.folder.name, Path("/proc/self/cgroup").read_text().split("
 """
 
 
-def mount() -> Path | None:
-    """Where control groups of version 2 are, if there are any."""
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
-        fields, _, kind = line.partition(" - ")
-        if kind.startswith("cgroup2 "):
-            return Path(fields.split()[4])
-    return None
-
-
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A control group with nobody in it; removed after the test, with whoever is in it then."""
-    top = mount()
-    if top is None or not os.access(top, os.W_OK):
+    top = cgroups.top()
+    if top is None:
         pytest.skip("no control groups of version 2 that this user may change")
     path = top / f"musterd-test-{secrets.token_hex(4)}"
     path.mkdir()
@@ -55,11 +47,7 @@ def folder() -> Iterator[Path]:
         path.rmdir()
         pytest.skip("this kernel cannot kill a control group: older than 5.14")
     yield path
-    Cgroup(path).kill()
-    while Cgroup(path).populated():
-        pass
-    Cgroup(path).remove()
-    assert not path.exists()
+    cgroups.remove(path)
 
 
 def detect(folder: Path, before: str = "") -> list[str]:
@@ -146,9 +134,9 @@ async def test_variables_of_any_name_come_through(folder: Path, tmp_path: Path) 
         "import json, os; file = open(os.environ['MUSTERD_RESULT'], 'w');"
         f"json.dump({{name: os.environ.get(name) for name in {list(environment)}}}, file)"
     )
-    for cgroups in (None, Cgroups(folder)):
+    for groups in (None, Cgroups(folder)):
         runtime = ProcessRuntime(
-            [sys.executable, "-c", script], tmp_path, environment=environment, cgroups=cgroups
+            [sys.executable, "-c", script], tmp_path, environment=environment, cgroups=groups
         )
         assert await run_for_value(runtime, make_context()) == environment
 
@@ -163,9 +151,9 @@ async def test_a_program_that_is_missing_is_told_in_the_same_words(
         (str(tmp_path / "text"), "Permission denied"),
         ("./none", "No such file"),
     ):
-        for cgroups in (None, Cgroups(folder)):
+        for groups in (None, Cgroups(folder)):
             runtime = ProcessRuntime(
-                [name], tmp_path / "scratch", working_directory=tmp_path, cgroups=cgroups
+                [name], tmp_path / "scratch", working_directory=tmp_path, cgroups=groups
             )
             with pytest.raises(AgentFailed, match=f"cannot start '.*': {words}"):
                 await runtime.run(make_context())
@@ -176,9 +164,9 @@ async def test_processor_time(folder: Path, tmp_path: Path) -> None:
     """In a group of all processes, also of one that nobody waited for; else of the waited for."""
     burn = f"{sys.executable} -c 'import time\nwhile time.process_time() < 0.2: pass'"
     unwaited = f'setsid sh -c "{burn}; : > done" & until [ -e done ]; do sleep 0.1; done'
-    for cgroups, script in ((Cgroups(folder), unwaited), (None, burn)):
+    for groups, script in ((Cgroups(folder), unwaited), (None, burn)):
         runtime = ProcessRuntime(
-            ["sh", "-c", script], tmp_path / "scratch", working_directory=tmp_path, cgroups=cgroups
+            ["sh", "-c", script], tmp_path / "scratch", working_directory=tmp_path, cgroups=groups
         )
         context = make_context()
         await runtime.run(context)
@@ -212,11 +200,11 @@ def paper(tmp_path: Path) -> Path:
 
 def limited(paper: Path, script: str, **options: Any) -> ProcessRuntime:
     """Runs a script with limits; its first argument is its own control group."""
-    cgroups = Cgroups(paper)
-    cgroups.settle()
+    groups = Cgroups(paper)
+    groups.settle()
     command = ["sh", "-c", script, str(paper / "agents/t1.1")]
     limits = Options(name="k", **options).limits()
-    return ProcessRuntime(command, paper / "scratch", cgroups=cgroups, limits=limits)
+    return ProcessRuntime(command, paper / "scratch", cgroups=groups, limits=limits)
 
 
 async def test_limits_are_there_before_the_program(paper: Path) -> None:
