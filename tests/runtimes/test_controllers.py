@@ -68,10 +68,10 @@ def test_no_group() -> None:
 @pytest.mark.parametrize(
     ("names", "kernel", "why", "hint"),
     [
-        ("cpu pids", {"memory": 4}, "memory belongs to version 1", "unified_cgroup_hierarchy=1"),
-        ("cpu pids", {"on": 0}, "memory is switched off", "cgroup_enable=memory"),
-        ("cpu pids", {}, "memory is not delegated", "Delegate=cpu memory pids"),
-        ("cpu memory pids", {}, "memory could not be enabled", "no other process"),
+        ("cpu pids", {"memory": 4}, "memory: of version 1", "unified_cgroup_hierarchy=1"),
+        ("cpu pids", {"on": 0}, "memory: switched off", "cgroup_enable=memory"),
+        ("cpu pids", {}, "memory: not delegated", "Delegate=cpu memory pids"),
+        ("cpu memory pids", {}, "memory: could not be enabled", "no other process"),
     ],
 )
 def test_why(tmp_path: Path, names: str, kernel: dict[str, int], why: str, hint: str) -> None:
@@ -84,9 +84,13 @@ def test_why(tmp_path: Path, names: str, kernel: dict[str, int], why: str, hint:
 
 
 def test_several_reasons(tmp_path: Path) -> None:
-    """Each is told, what to do about them once."""
+    """Each is told once, with all that it is true of."""
     lack = say_lack(make_group(tmp_path, ""), "pids", cpu=1, memory=4)
     assert lack is not None
     assert lack.limits == ["memory_max", "cpu_max"]
-    assert lack.why.count("belongs to version 1") == 2
+    assert lack.why == "memory, cpu: of version 1 of control groups on this machine"
     assert lack.hint == "boot with systemd.unified_cgroup_hierarchy=1"
+    lack = say_lack(make_group(tmp_path, "memory"), "pids", cpu=1)
+    assert lack is not None
+    assert lack.why.startswith("memory: could not be enabled below ")
+    assert lack.why.endswith("; cpu: of version 1 of control groups on this machine")

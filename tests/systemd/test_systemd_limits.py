@@ -28,7 +28,7 @@ async def test_limits_that_do_not_hold_are_told(host: Host) -> None:
     host.systemctl("start")
     line = await host.wait_for_line("limits not applied", "PRIORITY=4")
     assert 'kind=small limits=["memory_max", "cpu_max", "pids_max"]' in line
-    assert "memory belongs to version 1 of control groups on this machine" in line
+    assert "memory, cpu, pids: of version 1 of control groups on this machine" in line
     assert "hint=boot with systemd.unified_cgroup_hierarchy=1" in line
     assert len(host.sandbox.journal("EVENT=limits not applied")) == 1
     host.submit("small", "t1")

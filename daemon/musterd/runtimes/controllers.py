@@ -50,29 +50,30 @@ def lack(
     missing = [limit for limit in limits if limit.controller not in enabled]
     if not missing:
         return None
-    reasons = dict.fromkeys(_why(limit.controller, folder, proc) for limit in missing)
-    return Lack(
-        [limit.option for limit in missing],
-        "; ".join(why for why, _ in reasons),
-        "; ".join(dict.fromkeys(hint for _, hint in reasons)),
-    )
-
-
-def _why(name: str, folder: Path | None, proc: Path) -> tuple[str, str]:
-    """Why a controller does not work for agents, and what to do."""
+    options = [limit.option for limit in missing]
     if folder is None:
-        why = "this daemon has no control group to itself"
-        return why, f"start it by the unit that is shipped, or one with {_DELEGATE}"
+        hint = f"start it by the unit that is shipped, or one with {_DELEGATE}"
+        return Lack(options, "this daemon has no control group to itself", hint)
+    whys = {limit.controller: _why(limit.controller, folder, proc) for limit in missing}
+    reasons = (
+        f"{', '.join(name for name, (said, _) in whys.items() if said == why)}: {why}"
+        for why in dict.fromkeys(why for why, _ in whys.values())
+    )
+    hints = dict.fromkeys(hint for _, hint in whys.values())
+    return Lack(options, "; ".join(reasons), "; ".join(hints))
+
+
+def _why(name: str, folder: Path, proc: Path) -> tuple[str, str]:
+    """Why a controller does not work for agents, and what to do."""
     if name in given(folder):
-        why = f"{name} could not be enabled below {folder}"
-        return why, "let no other process be in that group"
+        return f"could not be enabled below {folder}", "let no other process be in that group"
     hierarchy, is_on = _table(proc).get(name, ("0", "1"))
     if is_on == "0":
-        return f"{name} is switched off in this kernel", f"boot with cgroup_enable={name}"
+        return "switched off in this kernel", f"boot with cgroup_enable={name}"
     if hierarchy != "0":
-        why = f"{name} belongs to version 1 of control groups on this machine"
+        why = "of version 1 of control groups on this machine"
         return why, "boot with systemd.unified_cgroup_hierarchy=1"
-    return f"{name} is not delegated to this daemon", f"{_DELEGATE} in its unit"
+    return "not delegated to this daemon", f"{_DELEGATE} in its unit"
 
 
 def _table(proc: Path) -> dict[str, tuple[str, str]]:
