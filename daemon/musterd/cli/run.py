@@ -74,8 +74,9 @@ def _serve(settings: "Settings", read: "Callable[[], Settings]") -> int:
 
     import structlog  # noqa: PLC0415 - as above
 
-    from musterd import logs, service  # noqa: PLC0415 - as above
+    from musterd import garbage, logs, service  # noqa: PLC0415 - as above
 
+    garbage.look_as_usual()
     if sys.stderr is not None:
         faulthandler.enable()  # the watchdog's SIGABRT shows where the daemon stands
     code, sentence = 1, ""
