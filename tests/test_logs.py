@@ -193,23 +193,34 @@ except BlockingIOError:
     assert done.stdout == b"nothing\n"
 
 
+class Kept:
+    """Keeps what is logged."""
+
+    def __init__(self) -> None:
+        self.lines: list[tuple[str, str]] = []
+
+    def output(self, stream: str, line: str) -> None:
+        """As `Keeper.output`."""
+        self.lines.append((stream, line))
+
+
 @pytest.mark.parametrize("log_format", ["json", "console"])
 def test_kept_exception_is_text(capfd: pytest.CaptureFixture[str], log_format: str) -> None:
     """An agent's `ctx.log.exception` is kept with its traceback; the log has it as before."""
     logs.configure("info", log_format)
-    kept: list[tuple[str, str]] = []
-    token = logs.KEEP.set(lambda stream, line: kept.append((stream, line)))
+    keeper = Kept()
+    token = logs.KEEPER.set(keeper)
     try:
         Path("/no/such/disk").stat()
     except OSError:
         structlog.get_logger().exception("failed", page=3)
     finally:
-        logs.KEEP.reset(token)
-    (_, first), (_, second), *_, (_, last) = kept
+        logs.KEEPER.reset(token)
+    (_, first), (_, second), *_, (_, last) = keeper.lines
     assert first == "error: failed page=3"
     assert second == "Traceback (most recent call last):"
     assert last.startswith("FileNotFoundError: ")
-    assert {stream for stream, _ in kept} == {"log"}
+    assert {stream for stream, _ in keeper.lines} == {"log"}
     logs.flush()
     assert "FileNotFoundError" in capfd.readouterr().err
 

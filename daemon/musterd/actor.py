@@ -14,7 +14,7 @@ from typing import Final
 
 import anyio
 import structlog
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars, unbind_contextvars
 
 from musterd import jsons
 from musterd.clocks import boottime
@@ -189,18 +189,20 @@ class Actor:
 
     async def run(self) -> None:
         """Live. Whatever happens is written, or logged where it must not be."""
-        with bound_contextvars(task_id=self.claim.task_id, agent_id=self.claim.agent_id):
-            try:
-                await self._live()
-            except NotOwnerError as error:
-                log.warning("agent superseded", error=str(error))
-            except MusterdError as error:
-                log.warning("agent not written, it is settled as lost", error=str(error))
-            except Exception:
-                log.exception("agent lost by a fault of musterd; its task is settled as lost")
-            finally:
-                self._desk.clear()
-                self.gone = True
+        # Undone by name: what would restore them would be held for as long as the agent lives.
+        bind_contextvars(task_id=self.claim.task_id, agent_id=self.claim.agent_id)
+        try:
+            await self._live()
+        except NotOwnerError as error:
+            log.warning("agent superseded", error=str(error))
+        except MusterdError as error:
+            log.warning("agent not written, it is settled as lost", error=str(error))
+        except Exception:
+            log.exception("agent lost by a fault of musterd; its task is settled as lost")
+        finally:
+            self._desk.clear()
+            self.gone = True
+            unbind_contextvars("task_id", "agent_id")
 
     async def _live(self) -> None:
         began = time.monotonic()

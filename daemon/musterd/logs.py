@@ -12,11 +12,10 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import structlog
 from structlog.contextvars import merge_contextvars
@@ -28,8 +27,17 @@ from musterd import journal
 from musterd.environment import color_allowed
 from musterd.logwriter import LogWriter
 
-KEEP: Final = ContextVar[Callable[[str, str], None] | None]("KEEP", default=None)
-"""What is logged in this context is an agent's output: given `log` and the line."""
+
+class Keeper(Protocol):
+    """Keeps an agent's output; for coroutines that is its desk."""
+
+    def output(self, stream: str, line: str) -> None:
+        """A line was written."""
+        ...
+
+
+KEEPER: Final = ContextVar[Keeper | None]("KEEPER", default=None)
+"""What is logged in this context is an agent's output, on its stream `log`."""
 
 _STDERR = 2
 _LIBRARY_LEVEL = logging.WARNING
@@ -104,15 +112,15 @@ def _for_people(*, colors: bool) -> list[Processor]:
 
 
 def _keep(logger: Any, level: str, record: EventDict) -> EventDict:
-    keep = KEEP.get()
-    if keep is not None:
+    keeper = KEEPER.get()
+    if keeper is not None:
         # On a copy: people are shown their tracebacks in another form.
         told = format_exc_info(logger, level, dict(record))
         event, exception = told.pop("event", None), told.pop("exception", None)
         fields = (f"{name}={value!r}" for name, value in told.items())
-        keep("log", " ".join((f"{level}: {event}", *fields)))
+        keeper.output("log", " ".join((f"{level}: {event}", *fields)))
         for line in str(exception or "").splitlines():
-            keep("log", line)
+            keeper.output("log", line)
     return record
 
 

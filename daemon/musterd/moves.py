@@ -1,5 +1,6 @@
 """What steps take and what they answer, typed."""
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeAlias
@@ -45,7 +46,7 @@ class Claim:
         """As the scripts describe an agent that was claimed."""
         agent_id, token, task_id, kind, attempt, max_attempts, timeout, context, checkpoint = item
         return cls(
-            agent_id, token, task_id, kind, int(attempt), int(float(max_attempts)),
+            agent_id, token, task_id, sys.intern(kind), int(attempt), int(float(max_attempts)),
             float(timeout) if timeout else None, context, checkpoint,
         )  # fmt: skip
 

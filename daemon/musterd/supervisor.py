@@ -27,6 +27,9 @@ from musterd.store import Store
 from musterd.strays import Strays
 from musterd.troubles import Troubles
 
+AGENT_TASK: Final = "musterd agent"
+"""The name of every agent's task: anyio would make one anew for each."""
+
 SLOW_LOOK: Final = 1.0
 """Seconds after which the queues are looked at without having been told; a safety net."""
 
@@ -194,7 +197,7 @@ class Supervisor:
         actor = Actor(claim, kind, self._store, desk, self._settings, owner=self._owner)
         actor.leased_until = leased_until
         former = self.crew.add(actor, exclusive=kind.exclusive)
-        agents.start_soon(self._run, actor, former)
+        agents.start_soon(self._run, actor, former, name=AGENT_TASK)
 
     async def _run(self, actor: Actor, former: Actor | None) -> None:
         try:

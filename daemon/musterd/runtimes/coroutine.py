@@ -8,7 +8,6 @@ import asyncio
 import math
 import traceback
 from collections.abc import Awaitable, Callable, Coroutine, Generator
-from contextvars import ContextVar
 from types import FrameType
 from typing import Any, Final
 
@@ -16,15 +15,12 @@ import anyio
 import structlog
 
 from musterd.jsons import Json
-from musterd.logs import KEEP
+from musterd.logs import KEEPER
 from musterd.runtimes.base import AgentFailed, Context, ContextRejected, Desk, encode_result
 from musterd.runtimes.model import Model
 
 _EXITS: Final = (SystemExit, KeyboardInterrupt)
 """asyncio ends the whole loop when a task raises one of these."""
-
-_in_agent = ContextVar("_in_agent", default=False)
-"""Whether the code that runs is an agent's; the tasks that it starts inherit it."""
 
 log = structlog.get_logger()
 
@@ -37,7 +33,8 @@ def contain() -> None:
     def create_contained(
         loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any
     ) -> "asyncio.Future[Any]":
-        if _in_agent.get() and isinstance(coroutine, Coroutine):
+        # The tasks that an agent starts inherit who keeps its output.
+        if KEEPER.get() is not None and isinstance(coroutine, Coroutine):
             coroutine = _Contained(coroutine)
         return create(loop, coroutine, **options)
 
@@ -99,30 +96,25 @@ class CoroutineRuntime:
 
     async def run(self, context: Context) -> str | None:
         """See `Runtime.run`; an exception of the function is passed on as it is."""
-        try:
-            return await self._run(context)
-        except (AgentFailed, ContextRejected, anyio.get_cancelled_exc_class()):
-            raise  # it is told in words
-        except BaseException as error:
-            _tell(context.desk, error)
-            raise
-
-    async def _run(self, context: Context) -> str | None:
-        inside, kept = _in_agent.set(True), KEEP.set(context.desk.output)
+        before = KEEPER.set(context.desk)
         try:
             if self._model is not None:  # its validators are the agent's own code
                 context.context = self._model.check(context.context)
-            result = await self._function(context)
+            return encode_result(await self._function(context))
+        except (AgentFailed, ContextRejected):
+            raise  # it is told in words
         except _EXITS as error:
             raise _failed(error) from error
         except anyio.get_cancelled_exc_class() as error:
             if _is_cancelled():
                 raise
             raise AgentFailed("was cancelled by something that it awaited") from error
+        except BaseException as error:
+            KEEPER.set(None)  # the line in our log is none of the agent's
+            _tell(context.desk, error)
+            raise
         finally:
-            KEEP.reset(kept)
-            _in_agent.reset(inside)
-        return encode_result(result)
+            KEEPER.reset(before)
 
 
 def context_of(frame: FrameType) -> Context | None:
@@ -141,9 +133,8 @@ def _tell(desk: Desk, error: BaseException) -> None:
 
 
 def _trace(error: BaseException) -> list[str]:
-    frames = error.__traceback__
-    for _ in ("run", "_run"):  # our own frames are of no interest
-        frames = frames.tb_next if frames else None
+    # Our own frame is of no interest.
+    frames = error.__traceback__.tb_next if error.__traceback__ else None
     try:
         told = traceback.TracebackException(type(error), error, frames)
         return "".join(told.format()).splitlines()
