@@ -135,6 +135,7 @@ async def memory(peer: Peer, sizes: Sizes) -> Found:
     """What a job that sleeps takes of the worker's memory, over the same worker without any."""
     async with staged(peer, sizes.cache, sizes.fsync) as stage:
         with stage.worker(sizes.sleepers, sizes.sleepers) as worker:
+            await _stamp(stage, worker, 0, WARM_UP)  # it is there, and has all that it needs
             await anyio.sleep(QUIET)
             empty = memory_of(worker.pid)
             await stage.producer.ask("sleepers", count=sizes.sleepers)
