@@ -211,6 +211,7 @@ class Actor:
         if self._final.cancelled_caught:
             self.unwritten = True
             return
+        self._final = None  # half a KiB that an agent would hold for as long as it lives
         if not ready:
             self._cause = self._cause or Stop.KILL
         # One that was told to stop by now runs nothing, not even up to its first await.
