@@ -7,11 +7,15 @@ import json
 import os
 import socket
 import time
+from typing import Final
 
 import anyio
 
 import musterd
 from bench.listener import SOCKET
+
+TICK: Final = 0.01
+"""Seconds."""
 
 _socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 _ran = 0
@@ -44,3 +48,19 @@ async def sleep(context: musterd.Context) -> None:
     except anyio.get_cancelled_exc_class():
         _tell(event=context.task_id, at=time.monotonic())
         raise
+
+
+@musterd.agent("metronome")
+async def metronome(context: musterd.Context) -> None:
+    """Ticks until it is killed, and tells how late the event loop let it: seconds."""
+    late = []
+    _tell(event=f"{context.task_id} ticks", at=time.monotonic())
+    try:
+        while True:
+            due = time.monotonic() + TICK
+            await anyio.sleep(TICK)
+            late.append(time.monotonic() - due)
+    finally:
+        late.sort()
+        _tell(event=f"{context.task_id} p99", at=late[int(len(late) * 0.99)])
+        _tell(event=f"{context.task_id} most", at=late[-1])

@@ -41,10 +41,12 @@ class Stage:
         self.listener = listener
 
     @asynccontextmanager
-    async def daemon(self, capacity: int = 1000) -> AsyncIterator[Daemon]:
+    async def daemon(
+        self, capacity: int = 1000, agents: str = "bench.agents"
+    ) -> AsyncIterator[Daemon]:
         """A daemon that is ready; it ends with the block."""
         env = {
-            "MUSTERD_AGENTS": "bench.agents",
+            "MUSTERD_AGENTS": agents,
             "MUSTERD_CAPACITY": str(capacity),
             SOCKET: str(self.listener.path),
         }
