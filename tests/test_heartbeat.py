@@ -126,7 +126,9 @@ async def test_duty_that_takes_long_delays_no_renewal(settings: LoadSettings) ->
         anyio.create_task_group() as group,
     ):
         group.start_soon(make_heartbeat(parts).run)
-        group.start_soon(Rounds(0.3, parts.store, parts.troubles, anyio.sleep_forever).run)
+        group.start_soon(
+            Rounds(0.3, parts.store, parts.link, parts.troubles, anyio.sleep_forever).run
+        )
         lease = parts.keys.heartbeat(await start(parts))
         for _ in range(4):
             before = await parts.redis.pexpiretime(lease)

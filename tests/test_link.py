@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from structlog.testing import capture_logs
 
-from musterd.link import Link
+from musterd.link import CALM, OUTAGE, Link
 
 
 class Clock:
@@ -89,12 +89,41 @@ def test_doubt_starts_the_count_again(clock: Clock) -> None:
     link.interrupted()
     clock.now += 1
     assert (link.up, link.unbroken()) == (True, 1)
-    link.failed(ConnectionError("gone"))
-    clock.now += 1
-    link.interrupted()
     with capture_logs() as lines:
+        link.failed(ConnectionError("gone"), after=1)
+        clock.now += 1
+        link.interrupted()
         link.answered()
-    assert lines[0]["outage"] == 1
+    assert lines[1]["outage"] == 2
+
+
+def test_short_outages_do_not_start_the_count_again(clock: Clock) -> None:
+    """Not before they are together as long as leases bear: a slow server would be no judge ever."""
+    link = Link("v", clock.read, borne=2.0)
+    for unbroken in (5.5, 11.0, 16.5):
+        clock.now += 5
+        link.failed(ConnectionError("slow"), after=0.5)
+        assert link.unbroken() == 0.0
+        link.answered()
+        clock.now += 0.5
+        assert link.unbroken() == unbroken
+    link.failed(ConnectionError("slow"), after=0.5)
+    link.answered()
+    assert link.unbroken() == 0.0
+    clock.now += 5
+    link.failed(ConnectionError("slow"), after=0.5)
+    link.answered()
+    assert link.unbroken() == 5
+
+
+def test_broken_connection_is_no_outage(clock: Clock, logged: list[object]) -> None:
+    """Nothing is told of one that was replaced at once."""
+    link = Link("v", clock.read)
+    link.failed(ConnectionError("reset"))
+    assert not link.up
+    clock.now += OUTAGE / 2
+    link.answered()
+    assert (link.up, logged) == (True, [])
 
 
 def test_steps_that_wait_are_told_once(clock: Clock, logged: list[dict[str, object]]) -> None:
@@ -107,10 +136,16 @@ def test_steps_that_wait_are_told_once(clock: Clock, logged: list[dict[str, obje
         assert (link.up, link.serving, link.unbroken()) == (True, False, 0)
         clock.now += 1
     link.taken()
+    clock.now += CALM / 2
+    link.refused("OOM no memory")
     link.taken()
-    clock.now += 2
-    assert (link.serving, link.unbroken()) == (True, 2)
+    clock.now += CALM / 2
+    link.answered()
+    assert (len(logged), link.serving) == (1, True)
+    clock.now += CALM / 2
+    link.answered()
+    assert (len(logged), link.unbroken()) == (2, CALM)
     assert logged == [
         {"event": "steps wait", "server": "v", "why": "OOM no memory", "log_level": "warning"},
-        {"event": "steps go on", "server": "v", "waited": 3.0, "log_level": "info"},
+        {"event": "steps go on", "server": "v", "waited": 3.5, "log_level": "info"},
     ]

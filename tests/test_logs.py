@@ -129,6 +129,20 @@ def test_libraries(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.Monkey
     ]
 
 
+def test_broken_connection_met_as_garbage(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who used it has told of it; asyncio tells of it again, any time later, as an error."""
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    logs.configure("info", "json")
+    for error in (ConnectionResetError(104, "reset"), FileNotFoundError(2, "no file")):
+        logging.getLogger("asyncio").error(
+            "Future exception was never retrieved\nfuture: %r", "f", exc_info=error
+        )
+    (line,) = lines(capfd)
+    assert "no file" in str(line["exception"])
+
+
 def test_console_line(capfd: pytest.CaptureFixture[str]) -> None:
     """For people: time of day, level, event, values; off a terminal without colours."""
     logs.configure("info", "console")

@@ -16,7 +16,7 @@ from musterd import valkey
 from musterd.link import Link
 from musterd.probe import INTERVAL, LATE, PATIENCE, Probe
 from tests.support.pace import within
-from tests.support.proxy import Proxy
+from tests.support.proxy import Proxy, Way
 from tests.support.server import Server
 
 BACK = 1.0
@@ -89,6 +89,34 @@ async def test_deaf_connection_is_not_kept_for_later(redis: Redis, proxy: Proxy)
     await pass_time(PATIENCE + 2 * INTERVAL)
     with anyio.fail_after(BACK):
         await redis.ping()
+
+
+async def test_deaf_connection_is_dropped_though_another_call_was_answered(
+    redis: Redis, proxy: Proxy, link: Link
+) -> None:
+    """A lane that was closed and made anew says nothing of the one that waits."""
+    proxy.swallow()
+    with anyio.fail_after(valkey.ANSWER_TIMEOUT - BACK):
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(_fails, redis)
+            await pass_time(2 * PATIENCE)
+            link.answered()
+            proxy.heal()
+
+
+async def test_connection_that_was_heard_since_is_kept(
+    redis: Redis, proxy: Proxy, link: Link
+) -> None:
+    """Those that were closed in an outage, and made anew in it, are as good as any."""
+    pool: Any = redis.connection_pool
+    proxy.stall(Way.REPLIES)
+    await pass_time(PATIENCE + LATE + INTERVAL)
+    assert not link.up
+    proxy.heal()
+    await redis.ping()
+    (connection,) = pool._available_connections
+    await pass_time(2 * INTERVAL + PATIENCE)
+    assert connection.is_connected
 
 
 async def test_what_was_held_up_only_arrives(redis: Redis, proxy: Proxy) -> None:

@@ -17,6 +17,10 @@ READERS: Final = 4
 """Reads under way at once; further ones wait."""
 
 
+RENEWED: Final = 1.0
+"""Seconds after an outage within which everybody has renewed the leases."""
+
+
 @dataclass(frozen=True, slots=True)
 class Connections:
     """The clients of one daemon.
@@ -38,9 +42,15 @@ class Connections:
 
 
 @asynccontextmanager
-async def opened(url: str, where: str) -> AsyncIterator[Connections]:
-    """The connections to `url`, closed at the end; `where` is its name for people."""
-    link = Link(where)
+async def opened(url: str, where: str, interval: float) -> AsyncIterator[Connections]:
+    """The connections to `url`, closed at the end.
+
+    Args:
+        url: of the server.
+        where: its name for people.
+        interval: seconds between two renewals of a lease; two of them are left when one is due.
+    """
+    link = Link(where, borne=max(0.0, interval - RENEWED))
     async with AsyncExitStack() as stack:
         lanes = valkey.connect(url, connections=LANES, admits=link.admits)
         reader = valkey.connect(url, connections=READERS)

@@ -22,7 +22,7 @@ from musterd.settings import Settings
 from musterd.subscription import Message, Subscription
 from musterd.supervisor import Supervisor
 from musterd.troubles import Troubles
-from musterd.valkey import FAULTS
+from musterd.valkey import FAULTS, passes
 
 HANDLERS: Final = 256
 """Commands carried out at once, more than HELD; further ones wait in the socket."""
@@ -93,6 +93,8 @@ class Control:
             async for agent_id, request in self._kills.met(list(self._supervisor.crew.actors)):
                 self._supervisor.crew.kill(agent_id, *request)
         except ResponseError as error:  # the key is broken, the channel is not
+            if passes(error):
+                raise
             broken = BrokenRecordError("kills", f"{self._keys.kills} is not read, {error}")
             self._troubles.met("kill requests not read", "sweep", broken)
         else:

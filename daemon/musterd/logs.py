@@ -166,6 +166,9 @@ class _LibraryHandler(logging.Handler):
             message = record.getMessage()
         except Exception:  # noqa: BLE001 - the arguments of a foreign log call may be anything
             message = str(record.msg)
+        cause = record.exc_info and record.exc_info[1]
+        if message.startswith("Future exception") and isinstance(cause, ConnectionError):
+            return  # a connection that broke, met as garbage: who used it has told of it
         write = log.error if record.levelno >= logging.ERROR else log.warning
         write(message, exc_info=record.exc_info)
 

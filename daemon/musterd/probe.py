@@ -3,9 +3,10 @@
 A connection whose bytes were lost on the way is never closed by anybody: a call on it would wait
 for its whole timeout, and a subscription for its next silence, though the server is back. So one
 connection is asked again and again, with little patience; when it is answered after a silence, all
-others are made anew. It never judges whether a step was taken.
+others that have been silent since are made anew. It never judges whether a step was taken.
 """
 
+import time
 from typing import Final
 
 import anyio
@@ -35,7 +36,7 @@ class Probe:
     Args:
         redis: a client of its own, with one connection and `PATIENCE` as its timeout.
         link: told of a silence.
-        clients: whose connections are dropped after one.
+        clients: whose connections are dropped after one, where they have gone deaf.
     """
 
     def __init__(self, redis: Redis, link: Link, *clients: Redis) -> None:
@@ -45,19 +46,26 @@ class Probe:
 
     async def run(self) -> None:
         """Beat; see above."""
-        silent = False
+        silent_since: float | None = None
         while True:
+            began = time.monotonic()
             fault = await self._beat()
-            if fault is None and silent:
-                await anyio.sleep(SPARED)
-                if not self._link.up:  # else all were closed, and are made anew already
-                    self._link.interrupted()
-                    for client in self._clients:
-                        await drop_connections(client)
-            elif fault is not None and not silent:
-                self._link.failed(fault)
-            silent = fault is not None
+            if fault is None and silent_since is not None:
+                await self._break_silence(silent_since)
+                silent_since = None
+            elif fault is not None:
+                now = time.monotonic()
+                if silent_since is None:
+                    self._link.failed(fault, now - began)
+                silent_since = now
             await anyio.sleep(INTERVAL)
+
+    async def _break_silence(self, since: float) -> None:
+        """Part with what went deaf; a call on one connection may long be answered on another."""
+        await anyio.sleep(SPARED)
+        for client in self._clients:
+            await drop_connections(client, since)
+        self._link.ask()
 
     async def _beat(self) -> Exception | None:
         """Ask once; what went wrong, None if there was an answer, whatever it was."""

@@ -7,9 +7,10 @@ import anyio
 
 from musterd.bell import Bell
 from musterd.errors import MusterdError
+from musterd.link import Link
 from musterd.store import Store
 from musterd.troubles import Troubles
-from musterd.valkey import FAULTS
+from musterd.valkey import FAULTS, passes
 
 TRIMS: Final = 20
 """Calls with which one round lets go of expired index entries, at most."""
@@ -21,6 +22,7 @@ class Rounds:
     Args:
         interval: seconds.
         store: where expired index entries are let go of.
+        link: what tells of an outage, which no duty has to.
         troubles: told of duties that cannot be done.
         duties: what else is done; a fault in one leaves the others alone.
     """
@@ -29,12 +31,15 @@ class Rounds:
         self,
         interval: float,
         store: Store,
+        link: Link,
         troubles: Troubles,
         *duties: Callable[[], Awaitable[None]],
     ) -> None:
         self._interval = interval
         self._store = store
+        self._link = link
         self._troubles = troubles
+        self._unserved: set[str] = set()
         self._duties = (*duties, self._trim)
         self._bell = Bell()
 
@@ -55,9 +60,23 @@ class Rounds:
             try:
                 await duty()
             except (MusterdError, *FAULTS) as error:
-                self._troubles.met("a recurring duty failed", name, error, part=name)
+                if self._is_its_own(name, error):
+                    self._troubles.met("a recurring duty failed", name, error, part=name)
             else:
+                self._unserved.discard(name)
                 self._troubles.over(name)
+
+    def _is_its_own(self, name: str, error: Exception) -> bool:
+        """Whether a trouble is the duty's. A fault of its connection is, on meeting it twice.
+
+        The link is up all the while, or it tells of that itself.
+        """
+        if isinstance(error, MusterdError) or not passes(error):
+            return True
+        again, up = name in self._unserved, self._link.up
+        (self._unserved.add if up else self._unserved.discard)(name)
+        self._link.ask()
+        return again and up
 
     async def _trim(self) -> None:
         for _ in range(TRIMS):

@@ -68,11 +68,7 @@ class Server:
         """See whether it was restarted: that may pass between two calls, and no call fails.
 
         Raises:
-            redis.RedisError, OSError: it cannot be seen. It may have been restarted.
+            redis.RedisError, OSError: it cannot be seen.
         """
-        try:
-            server = await self._redis.info("server")
-        except valkey.FAULTS:
-            self._link.interrupted()
-            raise
+        server = await self._redis.info("server")
         self._link.seen(str(server.get("run_id", "")))

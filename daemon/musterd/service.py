@@ -6,6 +6,7 @@ group; the supervisor and its agents in the inner one.
 
 import os
 import resource
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from functools import partial
@@ -93,7 +94,8 @@ async def _live(settings: Settings, stopping: Stopping, configuration: Configura
             url, where = server.url, f"embedded in {settings.state_dir}"
         else:
             url, where = valkey.locate(settings)
-        connections = await stack.enter_async_context(opened(url, where))
+        connecting = opened(url, where, settings.heartbeat_interval)
+        connections = await stack.enter_async_context(connecting)
         await Daemon(settings, epoch, configuration, stopping, connections, server).run()
 
 
@@ -126,6 +128,7 @@ class Daemon:
         self._embedded = embedded
         self._orphans = Orphans()
         link, reader = connections.link, connections.reader
+        self._asking = (connections.lanes, reader)
         self._link = link
         self._probe = Probe(
             connections.prober, link, connections.lanes, reader, connections.listener
@@ -159,7 +162,7 @@ class Daemon:
         loop = LoopClock()
         listener = connections.listener
         subscription = self._subscription = Subscription(
-            listener, settings, link, loop.standing, heartbeat.relearn
+            listener, settings, link, loop.standing, self._relearn
         )
         self._stalls = Stalls(
             loop, settings.heartbeat_interval / 2, settings.heartbeat_ttl, subscription.wake_up
@@ -172,7 +175,7 @@ class Daemon:
             subscription, listener, keys, settings, orders, supervisor, troubles
         )
         duties = (control.sweep, self._recover, self._offer, self._reap)
-        self._rounds = Rounds(settings.heartbeat_interval, store, troubles, *duties)
+        self._rounds = Rounds(settings.heartbeat_interval, store, link, troubles, *duties)
         asking = (supervisor.pulse, subscription.pulse, heartbeat.pulse)
         self._watchdog = Watchdog(link, lanes=self._committer.pulses, asking=asking)
 
@@ -251,6 +254,12 @@ class Daemon:
             inner.start_soon(self._leaving.leave_unheard)
             await self._supervisor.run()
             inner.cancel_scope.cancel()
+
+    async def _relearn(self) -> None:
+        """On waking; answers to what was asked before may have been lost meanwhile."""
+        for client in self._asking:
+            await valkey.drop_connections(client, time.monotonic())
+        await self._heartbeat.relearn()
 
     async def _recover(self) -> None:
         await self._server.look()

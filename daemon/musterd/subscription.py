@@ -10,12 +10,13 @@ import anyio
 import structlog
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
+from redis.exceptions import ResponseError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from musterd.link import Link
 from musterd.pulse import Pulse
 from musterd.settings import Settings
-from musterd.valkey import FAULTS
+from musterd.valkey import FAULTS, passes
 
 CONFIRM: Final = 1.0
 """Seconds within which a subscription is confirmed, also by a server that is busy."""
@@ -35,7 +36,7 @@ class Subscription:
     Args:
         redis: a client that answers bytes, with room for a subscription.
         settings: the interval after which silence is looked into, and how long leases last.
-        link: told of each subscription that broke: the server may be another one now.
+        link: what tells of an outage, which is not the channel's alone.
         standing: for how many seconds this process has stood still.
         relearn: finds out which agents are lost, and stops them.
 
@@ -86,7 +87,7 @@ class Subscription:
             catch_up: looks for what may have passed by; after each confirmed subscription.
             hear: takes a message. The next one waits for it.
         """
-        lost = False
+        told = False
         while True:
             self.pulse.beat(self._patience * len(channels))
             try:
@@ -96,19 +97,28 @@ class Subscription:
                 async with self._redis.pubsub() as pubsub:
                     await self._subscribe(pubsub, channels)
                     await catch_up()
-                    if lost:
+                    if told:
                         log.info("control channel back")
-                    lost = False
+                    told = False
                     self.confirmed.set()
                     with anyio.CancelScope() as self._listening:
                         if not self._woken:
                             await self._listen(pubsub, catch_up, hear)
             except FAULTS as error:
-                self._link.interrupted()
-                if not lost:
-                    log.warning("control channel lost", error=str(error))
-                lost = True
-                await anyio.sleep(PAUSE)
+                told = await self._bear(error, told=told)
+
+    async def _bear(self, error: Exception, *, told: bool) -> bool:
+        """Wait a moment, and tell of a loss that is the channel's alone; whether it was told."""
+        alone = self._link.up
+        if isinstance(error, RedisTimeoutError):
+            alone = False  # silence is the server's
+            self._link.failed(error, self._patience)
+        self._link.ask()
+        await anyio.sleep(PAUSE)
+        if told or not (alone and self._link.up):
+            return told
+        log.warning("control channel lost", error=str(error))
+        return True
 
     async def _subscribe(self, pubsub: PubSub, channels: Collection[str]) -> None:
         """Return when the server has confirmed every channel: before that, messages may pass by."""
@@ -126,7 +136,13 @@ class Subscription:
         tested = False
         while True:
             self.pulse.beat(self._patience)
-            message = await pubsub.get_message(timeout=self._patience)
+            try:
+                message = await pubsub.get_message(timeout=self._patience)
+            except ResponseError as error:  # to the ping, of a server that takes nothing: it lives
+                if not passes(error):
+                    raise
+                tested = False
+                continue
             if message is None:
                 if tested:
                     raise RedisTimeoutError("no answer on the control channel")
@@ -134,7 +150,6 @@ class Subscription:
             elif self._standing() > self._lease:
                 self.wake_up()
             elif message["type"] == "subscribe":  # redis-py has reconnected by itself
-                self._link.interrupted()
                 await catch_up()
             elif message["type"] == "message":
                 await hear(message)

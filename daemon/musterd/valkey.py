@@ -1,6 +1,7 @@
 """Connections to Valkey, each sized and bounded on purpose, and what their errors mean to us."""
 
 import re
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, TypeAlias
@@ -76,7 +77,20 @@ def connect(
         health_check_interval=0,
         redis_connect_func=None if admits is None else partial(_meet, admits),
     )
+    pool.connection_class = type("Connection", (_Heard, pool.connection_class), {})
     return Redis.from_pool(pool)
+
+
+class _Heard:
+    """Mixed into redis-py's connections of each sort: knows when the server was heard on one."""
+
+    heard = 0.0
+
+    async def read_response(self, *arguments: Any, **options: Any) -> Any:
+        response = await super().read_response(*arguments, **options)  # type: ignore[misc]  # mixed
+        if response is not None:  # a subscription that has waited in vain
+            self.heard = time.monotonic()
+        return response
 
 
 async def _meet(admits: Admits, connection: Any) -> None:
@@ -87,18 +101,20 @@ async def _meet(admits: Admits, connection: Any) -> None:
         raise RedisConnectionError("it was started anew, and may have lost its last writes")
 
 
-async def drop_connections(redis: Redis) -> None:
-    """End each connection of a client: a call that waits on one fails at once, as if it was cut.
+async def drop_connections(redis: Redis, since: float) -> None:
+    """End each connection of a client on which nothing was heard since then, by `time.monotonic`.
 
-    redis-py's own `disconnect` would take those in use from under the calls that write to them.
+    A call that waits on one fails at once, as if it was cut. redis-py's own `disconnect` would take
+    those in use from under the calls that write to them.
     """
     pool: Any = redis.connection_pool
     for connection in pool._in_use_connections:  # noqa: SLF001 - redis-py shows them nowhere
-        if connection._writer is not None:  # noqa: SLF001 - nor what could cut one
-            connection._writer.transport.abort()  # noqa: SLF001 - as above
+        if connection.heard < since and connection._writer is not None:  # noqa: SLF001 - as above
+            connection._writer.transport.abort()  # noqa: SLF001 - nor what could cut one
     # No wait, so that none of these is taken into use meanwhile.
     for connection in list(pool._available_connections):  # noqa: SLF001 - as above
-        await connection.disconnect(nowait=True)
+        if connection.heard < since:
+            await connection.disconnect(nowait=True)
 
 
 def locate(settings: Settings) -> tuple[str, str]:

@@ -1,6 +1,6 @@
 """Valkey away, in each way in which it can be: see `Trouble.outage` for what is held to.
 
-Each says once that Valkey is lost, or that steps wait, and once more when it is over.
+Each is told once when it begins, and once more when it is over.
 """
 
 from pathlib import Path
@@ -88,7 +88,7 @@ async def test_no_connections(trouble: Trouble) -> None:
 
 async def test_buffer_of_the_subscription_overflows(trouble: Trouble) -> None:
     """The server disconnects who does not read fast enough; what was published then is lost."""
-    async with trouble.outage(), ailments.small_buffers(trouble.server):
+    async with trouble.outage(range(1, 6)), ailments.small_buffers(trouble.server):
         for _ in range(5):
             await trouble.scene.publish(b"x" * 65_536)
             await last(0.1)
@@ -120,15 +120,15 @@ async def test_black_hole(trouble: Trouble) -> None:
 
 async def test_half_close(trouble: Trouble) -> None:
     """The server's side of each connection is closed (FIN), twice."""
-    async with trouble.outage():
+    async with trouble.outage(range(1, 3)):
         for _ in range(2):
             trouble.proxy.half_close()
             await last(0.3)
 
 
 async def test_delay(trouble: Trouble) -> None:
-    """Each piece takes 0.2 s."""
-    async with trouble.outage():
+    """Each piece takes 0.2 s, which is not much."""
+    async with trouble.outage(range(3)):
         trouble.proxy.delay(0.2)
         await last(1.5 * TTL)
         trouble.proxy.heal()
@@ -137,7 +137,7 @@ async def test_delay(trouble: Trouble) -> None:
 @pytest.mark.parametrize("way", list(Way))
 async def test_reset_in_the_middle_of_a_batch(trouble: Trouble, way: Way) -> None:
     """RST within a batch, and within its answers, again and again: no step is lost or doubled."""
-    async with trouble.outage():
+    async with trouble.outage(range(5)):
         for count in (1, 10, 100, 1000):
             tasks = [await trouble.submit("echo") for _ in range(20)]
             trouble.proxy.cut_within(count, way)

@@ -39,6 +39,52 @@ writes without end; it cleans up after it was asked to stop; its ending is on it
 its ending is written and not yet known."""
 
 
+BEGINS: Final = {
+    "valkey lost": "valkey back",
+    "steps wait": "steps go on",
+    "control channel lost": "control channel back",
+}
+"""What a log says when an outage begins, and when it is over."""
+
+BESIDE: Final = {
+    "restored what the server may have lost",
+    "event loop is blocked",
+    "event loop was blocked",
+}
+"""What it may say besides: of another server, and of a machine that is busy."""
+
+ONCE: Final = range(1, 2)
+
+
+class Told:
+    """What the log of one daemon tells of an outage that is yet to begin."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._before = len(daemon.log())
+
+    async def check(self, times: range) -> None:
+        """It was told so many times, each time by one line at its begin and one at its end."""
+        await wait_until(self._is_over, 10, "the log says that the outage is over")
+        begins, ends = self._events()[::2], self._events()[1::2]
+        assert [BEGINS.get(event) for event in begins] == ends, self._events()
+        assert len(begins) in times, self._events()
+        assert "Traceback" not in self._daemon.own_log_text()
+
+    def _is_over(self) -> bool:
+        events = self._events()
+        return sum(one in BEGINS for one in events) == sum(one in BEGINS.values() for one in events)
+
+    def _events(self) -> list[str]:
+        """Its lines, but for those of agents."""
+        lines = self._daemon.log()[self._before :]
+        return [
+            line["event"]
+            for line in lines
+            if "agent_id" not in line and line["event"] not in BESIDE
+        ]
+
+
 class Trouble:
     """A scene on a server that loses nothing, and a proxy that all daemons go through."""
 
@@ -118,16 +164,18 @@ class Trouble:
         await self.scene.quiet()
 
     @asynccontextmanager
-    async def outage(self, *, agents: int = 2) -> AsyncIterator[None]:
+    async def outage(self, told: range = ONCE) -> AsyncIterator[None]:
         """What every outage of Valkey is held to; it lasts as long as the block.
 
         Agents run on through it and nobody is orphaned, though there are two daemons to judge each
         other. A kill that is asked for meanwhile is carried out, and new work is done, within
-        `BACK` of its end. The log tells of it.
+        `BACK` of its end. Each daemon's log says when it began, and when it was over, and no more
+        of it: as often as `told` allows, which is once.
         """
         daemons = [await self.daemon() for _ in range(2)]
-        kept = [await self.scene.start("hold") for _ in range(agents)]
+        kept = [await self.scene.start("hold") for _ in range(2)]
         doomed = await self.scene.start("hold")
+        logs = [Told(daemon) for daemon in daemons]
         async with anyio.create_task_group() as asking:
             asking.start_soon(self._ask_to_kill, doomed)
             yield
@@ -140,8 +188,8 @@ class Trouble:
         assert max(back, killed) < within(BACK)
         for agent_id in kept:
             assert (await self.scene.agent(agent_id)).status == "running"
-        for daemon in daemons:
-            assert "Traceback" not in daemon.own_log_text()
+        for log in logs:
+            await log.check(told)
         await self.scene.quiet()
 
     async def submit(self, kind: str, context: Any = None, **options: Any) -> str:
