@@ -177,7 +177,7 @@ async def test_step_that_must_wait_holds_up_no_other(own_server: StartServer, pr
 
 
 async def test_steps_that_wait_are_in_the_log(own_server: StartServer, prefix: str) -> None:
-    """Once with the server's reason, once when the last of them is taken, however many wait."""
+    """Once with the server's reason, once some time after the last is taken, however many wait."""
     with capture_logs() as lines:
         async with Redis.from_url(own_server().url, decode_responses=True) as redis:
             world = World(redis, prefix)
@@ -191,6 +191,12 @@ async def test_steps_that_wait_are_in_the_log(own_server: StartServer, prefix: s
                 assert await committer.commit(("renew", agent_id)) == ["ok", []]
                 assert len(lines) == 1
                 await redis.config_set("maxmemory", "0")
+
+                async def is_over() -> bool:
+                    await committer.commit(("renew", agent_id))
+                    return len(lines) > 1
+
+                await wait_until(is_over)
     assert [line["event"] for line in lines] == ["steps wait", "steps go on"]
     assert lines[0]["why"].startswith("OOM")
 
@@ -376,3 +382,35 @@ async def test_restoring_takes_calls_of_a_bounded_size(world: World) -> None:
         assert await committer.commit(submission("last")) == ["ok", 1]
     assert len(await world.queue()) == 9
     assert max(sizes) < 2 * CHARACTERS
+
+
+@pytest.mark.parametrize("known", [["t"], []])
+async def test_attempts_of_several_daemons_are_restored_in_their_order(
+    world: World, known: list[str]
+) -> None:
+    """The second is refused until another daemon has said the first; no kill ends it meanwhile."""
+    first = Claim("t.1", "token", "t", KIND, 1, 3, None, "")
+    second = Claim("t.2", "token", "t", KIND, 2, 3, None, "")
+    restored = asked = 0
+
+    async def call(steps: Sequence[Step]) -> list[Reply]:
+        nonlocal restored, asked
+        replies = await scripts.call(world.redis, world.caller, steps)
+        asked += sum(step[0] == "reclaim" for step in steps)
+        if not restored:
+            failed = ("finish", "t.1", "token", "failed", "error", "no good", "", 0)
+            start = ("start", "t.1", "token")
+            restored += len(await world.steps(first.reclaim(), start, failed, node="other"))
+        return replies
+
+    link = Link("the server")
+    for task_id in known:
+        await world.step(*submission(task_id))
+    living = [("kill", "task", "t", "", "", "", ""), second.reclaim(), ("start", "t.2", "token")]
+    async with running(call, link, living) as committer:
+        link.seen("one life")
+        link.seen("another")
+        assert (await committer.commit(("renew", "t.2")))[0] == "ok"
+    assert asked == 2
+    assert (await world.redis.hget(world.keys.agent("t.2"), "status")) == "running"
+    assert await world.redis.hexists(world.keys.kills, "t.2")

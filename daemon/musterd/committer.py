@@ -35,6 +35,9 @@ Item: TypeAlias = tuple[Step, "Future[Reply]"]
 LANES: Final = 3
 """Calls under way at once, so that Python and Valkey work at the same time."""
 
+TURNS: Final = 6
+"""How often what was refused is said again while lost writes are restored."""
+
 PUT_OFF: Final = 0.25
 """Seconds until a step that the server cannot take at the moment is sent again."""
 
@@ -170,16 +173,31 @@ class Committer:
             while self._link.changed:
                 with self._link.restoring():
                     steps = [*self._recent.steps(), *self._living()]
-                    for batch in batches(steps):
-                        await self._say_again(batch)
+                    await self._say_all_again(steps)
                     self._recent.said_again()
-                    # Others claim what looks free to them: they must have met it by then, too.
-                    await anyio.sleep(HOLD)
                 log.info("restored what the server may have lost", steps=len(steps))
 
-    async def _say_again(self, steps: Sequence[Step]) -> None:
-        """What is refused has been overtaken; what must wait joins the others that do."""
-        replies = await self._call(steps)
-        answers = get_running_loop().create_future
-        late = [step for step, reply in zip(steps, replies, strict=True) if reply[0] == "later"]
-        self._waiting.extend((step, answers()) for step in late)
+    async def _say_all_again(self, steps: Sequence[Step]) -> None:
+        """Others say theirs meanwhile, and claim what then still looks free to them.
+
+        An attempt that follows on one of another daemon is refused until that one is there again,
+        or could be. A kill is said last: it would end a task that seems to wait, and whose agent
+        runs.
+        """
+        left = [step for step in steps if step[0] != "kill"]
+        for _ in range(TURNS):
+            left = [step for batch in batches(left) for step in await self._say_again(batch)]
+            await anyio.sleep(HOLD / TURNS)
+        last = [(*step, "alone") if step[0] == "reclaim" else step for step in left]
+        for batch in batches([*last, *(step for step in steps if step[0] == "kill")]):
+            await self._say_again(batch)
+
+    async def _say_again(self, steps: Sequence[Step]) -> list[Step]:
+        """The steps that were refused; what must wait joins the others that do."""
+        refused = []
+        for step, reply in zip(steps, await self._call(steps), strict=True):
+            if reply[0] == "later":
+                self._waiting.append((step, get_running_loop().create_future()))
+            elif reply[0] != "ok":
+                refused.append(step)
+        return refused

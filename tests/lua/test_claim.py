@@ -241,6 +241,15 @@ async def test_superseded_daemon_takes_nothing_again(world: World) -> None:
     await world.check()
 
 
+async def test_later_attempt_at_a_task_that_is_gone(world: World) -> None:
+    """It is left to those that had the earlier ones to say first that there was such a task."""
+    step = ("reclaim", "t.2", "token", "t", KIND, 2, 3, "", "")
+    assert await world.step(*step) == ["not_found"]
+    assert not await world.redis.exists(world.keys.task("t"))
+    assert await world.step(*step, "alone") == ["ok"]
+    assert await world.redis.hget(world.keys.task("t"), "attempt") == "2"
+
+
 async def test_as_many_kinds_as_a_daemon_may_offer(world: World) -> None:
     """All of them are arguments of one step, and Lua takes only so many."""
     await world.register()

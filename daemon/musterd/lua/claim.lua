@@ -168,10 +168,11 @@ end
 
 -- reclaim: an agent that this owner had claimed, on a server that may have lost it.
 -- ARGS 1 agent · 2 token · 3 task · 4 kind · 5 attempt · 6 max attempts · 7 timeout, s ('' none)
---      8 context, JSON
+--      8 context, JSON · 9 'alone' if nobody is left who could reclaim the attempts before it
 -- OK   {'ok'} it is there, or is again: spawning, and its task assigned
 -- ELSE {'not_owner'} its task has moved on without it, or another daemon has this one's name
-function STEPS.reclaim(id, token, task_id, kind, attempt, max_attempts, timeout, context)
+--      {'not_found'} its task is gone, and so are the attempts before it
+function STEPS.reclaim(id, token, task_id, kind, attempt, max_attempts, timeout, context, alone)
   if read_agent(id) then
     read_owned(id, token)
     return {'ok'}
@@ -184,6 +185,7 @@ function STEPS.reclaim(id, token, task_id, kind, attempt, max_attempts, timeout,
   if task and (task.status ~= 'pending' or task.attempt ~= before or task.kind ~= kind) then
     refuse('not_owner')
   end
+  if not task and before > 0 and not alone then refuse('not_found') end
   expect_queue(kind)
   if not task then
     task = {id = task_id, kind = kind, attempt = 0, priority = 0}
