@@ -8,6 +8,7 @@ from typing import Any, Final
 import anyio
 from redis.asyncio import Redis
 
+from musterd import jsons
 from musterd.keys import Keys
 
 LIMIT: Final = 2.0
@@ -44,6 +45,15 @@ async def command(
             while not replies.keys() >= set(nodes):
                 answer = await pubsub.get_message(ignore_subscribe_messages=True, timeout=limit)
                 if answer is not None:
-                    reply = json.loads(answer["data"])
-                    replies[reply["node"]] = reply
+                    replies |= _read(answer["data"])
     return list(replies.values())
+
+
+def _read(text: str) -> dict[str, dict[str, Any]]:
+    """A reply by its node; nothing if it is none, as anybody may publish there."""
+    try:
+        reply = jsons.loads(text)
+    except jsons.JsonError:
+        return {}
+    is_reply = isinstance(reply, dict) and isinstance(reply.get("node"), str)
+    return {reply["node"]: reply} if is_reply else {}

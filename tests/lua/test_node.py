@@ -140,3 +140,13 @@ async def test_more_kinds_than_are_allowed_are_refused(world: World) -> None:
     assert await world.dump() == before
     assert await world.step("offer", 1, "a", '{"x":1}') == ["ok"]
     assert '"x":1' in await world.redis.hget(world.keys.kinds, "a")
+
+
+async def test_kind_that_nobody_offers_any_more_is_forgotten(world: World) -> None:
+    """Once a month has passed; but not by a daemon whose own kinds are refused."""
+    old = '{"offeredAt":"2020-01-01T00:00:00.000Z"}'
+    await world.redis.hset(world.keys.kinds, mapping={"old": old, "older": old})
+    assert await world.step("offer", 1, "a", "{}", "b", "{}") == ["full", "2"]
+    assert await world.redis.hlen(world.keys.kinds) == 2
+    assert await world.step("offer", 1, "old", "{}") == ["ok"]
+    assert await world.redis.hkeys(world.keys.kinds) == ["old"]

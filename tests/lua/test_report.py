@@ -50,6 +50,17 @@ async def test_progress_of_nothing_tells_nothing(world: World) -> None:
     await world.finish(agent_id, token)
 
 
+async def test_progress_that_is_known_is_not_told_again(world: World) -> None:
+    """A step whose answer was lost is sent again."""
+    agent_id, token = await world.running()
+    step = ("progress", agent_id, token, "0.4", "half")
+    assert await world.steps(step, step) == [["ok"]] * 2
+    assert (await world.told()).count("agent.progress") == 1
+    assert await world.step("progress", agent_id, token, "0.4", "more") == ["ok"]
+    assert (await world.told()).count("agent.progress") == 2
+    await world.finish(agent_id, token)
+
+
 @pytest.mark.parametrize("name", REPORTS)
 @pytest.mark.parametrize("wrong", ["node", "epoch", "token"])
 @pytest.mark.leaves_work("the agent lives on")

@@ -64,14 +64,21 @@ function STEPS.release()
   return {'ok'}
 end
 
--- A kind that nobody has offered for long is none any more.
-local function forget_kinds()
-  local oldest = iso(tonumber(time[1]) - KIND_KEPT, MS)
-  local offers = redis.call('HGETALL', KINDS)
-  for i = 1, #offers, 2 do
-    local at = string.match(offers[i + 1], '"offeredAt":"([^"]*)"')
-    if not at or at < oldest then redis.call('HDEL', KINDS, offers[i]) end
+-- Kinds that nobody has offered for long; those are none any more. Offers are large, so they are read
+-- only where one has not been renewed today, or makes them more.
+local function old_kinds(given)
+  local found, oldest = {}, iso(tonumber(time[1]) - KIND_KEPT, MS)
+  local known = redis.call('HGETALL', KINDS)
+  for i = 1, #known, 2 do
+    local at = string.match(known[i + 1], '"offeredAt":"([^"]*)"')
+    if not given[known[i]] and (not at or at < oldest) then found[#found + 1] = known[i] end
   end
+  return found
+end
+
+local function is_of_today(kind)
+  local offer = redis.call('HGET', KINDS, kind) or ''
+  return string.match(offer, '"offeredAt":"([^T"]*)') == string.sub(NOW_ISO, 1, 10)
 end
 
 -- offer: the kinds this daemon runs, with their defaults and schemas.
@@ -79,14 +86,16 @@ end
 -- OK   {'ok'}
 -- ELSE {'full', how many it would be} some of these are new, and too many
 function STEPS.offer(most, ...)
-  local pairs_given = {...}
-  forget_kinds()
-  local new = 0
+  local pairs_given, given, new, is_due = {...}, {}, 0, false
   for i = 1, #pairs_given, 2 do
+    given[pairs_given[i]] = true
     new = new + 1 - redis.call('HEXISTS', KINDS, pairs_given[i])
+    is_due = is_due or not is_of_today(pairs_given[i])
   end
-  local count = redis.call('HLEN', KINDS) + new
+  local old = is_due and old_kinds(given) or {}
+  local count = redis.call('HLEN', KINDS) - #old + new
   if new > 0 and count > tonumber(most) then return {'full', string.format('%d', count)} end
+  if #old > 0 then redis.call('HDEL', KINDS, unpack(old)) end
   offers = {}
   for i = 1, #pairs_given, 2 do
     local rest = string.sub(pairs_given[i + 1], 2)

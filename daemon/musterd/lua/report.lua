@@ -6,10 +6,12 @@ end
 
 -- progress: how far it is; what is not given stays as it was.
 -- ARGS 1 agent · 2 token · 3 fraction, 0 to 1, as JSON has it · 4 note, free text
--- OK   {'ok'}; of an agent that has ended nothing is written, nor where nothing is told
+-- OK   {'ok'}; of an agent that has ended nothing is written, nor where nothing new is told
 function STEPS.progress(id, token, fraction, note)
   local agent = read_owned(id, token)
-  if ended(AGENT_STEPS, agent.status) or fraction .. note == '' then return {'ok'} end
+  local known = redis.call('HMGET', AGENT .. id, 'progress', 'note')
+  local is_known = (fraction == '' or fraction == known[1]) and (note == '' or note == known[2])
+  if ended(AGENT_STEPS, agent.status) or is_known then return {'ok'} end
   set(AGENT .. id, 'progress', fraction, 'note', note)
   tell('agent.progress', about_agent(agent, ME),
     tell_number('progress', fraction) .. (note ~= '' and ',"note":' .. cjson.encode(note) or ''))

@@ -1,6 +1,7 @@
 """The desk of a plain function: it uses the files and the input that every command has."""
 
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Generator, Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -29,6 +30,7 @@ class WorkerDesk:
         self._saved = Path(f"{checkpoint}{SAVED}")
         self._refused = Path(f"{checkpoint}{REFUSED}")
         self._told = ("-", "")
+        self._turn = threading.Lock()
         self.messages = _Lines()
 
     def restored(self) -> Any:
@@ -39,12 +41,13 @@ class WorkerDesk:
 
     def progress(self, fraction: float | None, note: str | None) -> None:
         """It is so far."""
-        before = self._told  # a file that nobody has read yet is lost when it is replaced
-        self._told = (
-            before[0] if fraction is None else repr(float(fraction)),
-            before[1] if note is None else " ".join(note.split()),
-        )
-        _replace(self._progress, " ".join(self._told))
+        with self._turn:
+            before = self._told  # a file that nobody has read yet is lost when it is replaced
+            self._told = (
+                before[0] if fraction is None else repr(float(fraction)),
+                before[1] if note is None else " ".join(note.split()),
+            )
+            _replace(self._progress, " ".join(self._told))
 
     def output(self, stream: str, line: str) -> None:
         """It has written a line."""
@@ -56,12 +59,13 @@ class WorkerDesk:
         Raises:
             AgentFailed: it is not kept; says why.
         """
-        self._refused.unlink(missing_ok=True)
-        _replace(self._checkpoint, value)
-        while not (self._saved.exists() and self._saved.read_text(encoding="utf-8") == value):
-            if self._refused.exists():
-                raise AgentFailed(self._refused.read_text(encoding="utf-8"))
-            time.sleep(_LOOK)
+        with self._turn:  # the function may have threads, and one would never see its own kept
+            self._refused.unlink(missing_ok=True)
+            _replace(self._checkpoint, value)
+            while not (self._saved.exists() and self._saved.read_text(encoding="utf-8") == value):
+                if self._refused.exists():
+                    raise AgentFailed(self._refused.read_text(encoding="utf-8"))
+                time.sleep(_LOOK)
         return _Kept()
 
     def checkpoint_soon(self, value: str, answer: Answer) -> None:
