@@ -1,7 +1,8 @@
 """Carries one fault of a plan out, from its begin to its end."""
 
 from collections.abc import Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from functools import partial
 from typing import Final
 
 import anyio
@@ -9,25 +10,38 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from musterd.keys import Keys
-from tests.chaos.plan import ON_DAEMON, ON_LINK, Fault
-from tests.chaos.stage import PREFIX, Stage, ended, link, place
+from tests.chaos.plan import DAEMONS, ON_ALL, ON_DAEMON, ON_LINK, SERVER, Fault
+from tests.chaos.stage import LIMIT, PREFIX, SET_BACK, Stage, ended, link, place
 from tests.checker.promises import Break
 from tests.support import ailments
+from tests.support.daemon import Daemon
 from tests.support.proxy import Proxy, Way
 from tests.support.server import Server
+from tests.support.wait import wait_until
 
 JUNK: Final = b"x" * 65_536
 """More than a subscriber whose buffer is small may have to read."""
+
+CALM: Final = 1.0
+"""Seconds after all else in which every daemon has found the server again."""
 
 SOMEWHERE: Final = 200
 """Bytes into a request or an answer at which a connection is cut."""
 
 
+EVERYWHERE: Final = (place(SERVER), *map(place, range(DAEMONS)), *map(link, range(DAEMONS)))
+
+
 async def carry_out(stage: Stage, fault: Fault) -> None:
     """Let it happen and pass; the stage is as before when this returns, or a daemon is new."""
     where = link(fault.target) if fault.name in ON_LINK else place(fault.target)
-    async with stage.locks[where]:  # a drain may take longer than was planned
+    async with AsyncExitStack() as alone:  # a drain may take longer than was planned
+        for one in EVERYWHERE if fault.name in ON_ALL else (where,):
+            await alone.enter_async_context(stage.locks[one])
         stage.counts[fault.name] += 1
+        if fault.name in ON_ALL:
+            await _set_back(stage, fault)
+            return
         if fault.name in ON_DAEMON:
             await _DAEMON[fault.name](stage, fault)
             return
@@ -66,8 +80,31 @@ async def _drain(stage: Stage, fault: Fault) -> None:
             tail = tuple(daemon.log_text().splitlines()[-10:])
             stage.breaks.append(Break(8, f"{daemon.node} does not end", evidence=tail))
             daemon.kill9()
+        with stage.troubles.during("away", place(fault.target)):
+            await anyio.sleep(fault.lasts)
+            await stage.bring_back(fault.target)
+
+
+async def _set_back(stage: Stage, fault: Fault) -> None:
+    """The daemons say again what it has lost; what only clients said, they have to repeat."""
+    await anyio.sleep(CALM)
+    before = [_restored(daemon) for daemon in stage.daemons]
+    with stage.troubles.during(SET_BACK, place(SERVER)) as trouble:
+        mark = stage.server.mark()
         await anyio.sleep(fault.lasts)
-        await stage.bring_back(fault.target)
+        stage.server.set_back(mark)
+        await stage.repeat(trouble.start)
+        for daemon, count in zip(stage.daemons, before, strict=True):
+            have_all = partial(_has_restored, daemon, count)
+            await wait_until(have_all, LIMIT, f"{daemon.node} has met the server that lost writes")
+
+
+def _restored(daemon: Daemon) -> int:
+    return daemon.log_text().count('"event":"restored what the server may have lost"')
+
+
+def _has_restored(daemon: Daemon, before: int) -> bool:
+    return _restored(daemon) > before
 
 
 _DAEMON: Final[dict[str, Callable[[Stage, Fault], Awaitable[None]]]] = {

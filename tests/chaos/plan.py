@@ -22,11 +22,21 @@ ON_DAEMON: Final = {"kill -9": (0.0, 2.5), "freeze": (0.1, 3.0), "drain": (0.0, 
 ON_LINK: Final = {"cut": (0.0, 0.0), "refuse": (0.1, 2.0), "stall": (0.1, 2.5),
                   "swallow": (0.1, 2.0), "half-close": (0.0, 0.0), "delay": (0.3, 2.0),
                   "cut in a reply": (0.2, 1.0), "cut in a request": (0.2, 1.0)}  # fmt: skip
+ON_ALL: Final = {"set back": (0.2, 1.0)}
+"""What is the server's, and nothing else may be the matter with anybody: it loses the writes of
+its last so many seconds, which only those can say again who live and hear of it."""
+
 ON_SERVER: Final = {"pause": (0.1, 1.5), "restart": (0.0, 0.0), "kill": (0.0, 1.0),
                     "readonly": (0.1, 1.0), "no memory": (0.1, 1.0), "no disk": (0.0, 0.5),
                     "busy": (0.1, 1.0), "no connections": (0.1, 1.0),
                     "disconnect": (0.0, 0.0), "overflow": (0.1, 0.5)}  # fmt: skip
 """Each fault, and from how many to how many seconds it lasts."""
+
+FINALE: Final = 3.5
+"""Seconds after the other faults at which the last ones begin, when all is calm: one daemon drains
+beside others that could take too much of its work; it is back, and those die."""
+
+LAST_TASKS: Final = 12
 
 UNTIL_KILLED: Final = ("hold", "family", "stubborn", "worker", "careful")
 """Kinds that end only when they are stopped."""
@@ -82,11 +92,29 @@ class Plan:
 def make_plan(seed: int, seconds: float, folder: str) -> Plan:
     """The plan of a seed; `folder` is for what the tasks' commands leave."""
     faults = list(_timeline(seed, seconds, SERVER, ON_SERVER, 1.5))
+    faults += _timeline(seed, seconds, SERVER, ON_ALL, 10.0)
+    faults += _finale(seed, seconds)
     for daemon in range(DAEMONS):
         faults += _timeline(seed, seconds, daemon, ON_LINK, 2.0)
         faults += _timeline(seed, seconds, daemon, ON_DAEMON, 5.0)
     faults.sort(key=lambda fault: fault.at)
-    return Plan(seed, seconds, tuple(faults), tuple(_tasks(seed, seconds, folder)))
+    tasks = (*_tasks(seed, seconds, folder), *_last_tasks(seed, seconds))
+    return Plan(seed, seconds, tuple(faults), tasks)
+
+
+def _finale(seed: int, seconds: float) -> Iterator[Fault]:
+    at = seconds + FINALE
+    yield Fault(at, "drain", seed % DAEMONS, 0.0)
+    for daemon in range(1, DAEMONS):
+        yield Fault(at + 5.5, "kill -9", (seed + daemon) % DAEMONS, 4.0)
+
+
+def _last_tasks(seed: int, seconds: float) -> Iterator[Task]:
+    """What runs through the finale; one by one, so that not all go to one daemon."""
+    for number in range(LAST_TASKS):
+        before = (LAST_TASKS - number) * 0.2
+        at, kill_after = seconds + FINALE - before, before + 13.0
+        yield Task(at, f"c{seed}-last{number}", "hold", None, 50, kill_after, by_message=False)
 
 
 def _timeline(

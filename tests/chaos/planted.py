@@ -42,8 +42,7 @@ class Plant:
 PLANTS: Final = (
     # Not seen, as something else keeps the promise: without the owner's check alone the table of
     # states refuses the same steps; without `check_owner_dead` only the silent are settled all the
-    # same; what a claim that is not idempotent takes twice, the audit adopts; where dead daemons
-    # are not looked for, their own restart settles what they had.
+    # same; what a claim that is not idempotent takes twice, the audit adopts.
     Plant(
         "ending written by anybody", 4, "lua/finish.lua",
         "  local agent = read_owned(id, token)\n",
@@ -57,13 +56,22 @@ PLANTS: Final = (
     ),
     Plant(
         "event told twice", 3, "lua/ending.lua",
-        "  if ME ~= '' then forget_oldest(2) end\n",
-        "  tell('task.' .. status, task, task.agent, node, outcome(ending) .. final)\n",
+        "  settled = settled + 1\n",
+        "  tell('task.' .. status, about(task, task.agent, node), outcome(ending) .. final)\n",
     ),
     Plant(
         "kills not read again", 5, "control.py",
-        "            async for agent_id, request in self._kill_requests():\n"
-        "                self._supervisor.crew.kill(agent_id, _grace(request))\n",
+        "                self._supervisor.crew.kill(agent_id, *request)\n        except Resp",
+        "                pass\n        except Resp",
+    ),
+    Plant(
+        "replay forgotten", 9, "committer.py",
+        "                    await self._say_all_again(steps)\n",
+        "                    await self._say_all_again([])\n",
+    ),
+    Plant(
+        "dead daemons not looked for", 7, "recovery.py",
+        "            for node in dead:\n                await self._settle(node)\n",
         "            pass\n",
     ),
     Plant(
@@ -90,8 +98,8 @@ PLANTS: Final = (
     ),
     Plant(
         "killed told before the end", 6, "runtimes/process.py",
-        "                        ending.exit_code = await group.end(context)\n",
-        "                        ending.exit_code = -15\n",
+        "                        ending.outcome = await group.end(context)\n",
+        "                        ending.outcome = Outcome(-15, 0.0)\n",
     ),
     Plant(
         "leftovers not ended", 6, "recovery.py",
@@ -99,9 +107,9 @@ PLANTS: Final = (
         "        ended = 0 if True else await end_leftovers(",
     ),
     Plant(
-        "leases given up on a drain", 8, "service.py",
-        "        self._heartbeat.hurry()\n",
-        "        self._heartbeat._interval = 3600.0\n",
+        "leases given up on a drain", 8, "leaving.py",
+        "        self._heartbeat.hurry()\n        self._stopping.asked.set()\n",
+        "        self._heartbeat._interval = 3600.0\n        self._stopping.asked.set()\n",
     ),
 )  # fmt: skip
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,7 @@ from redis.asyncio import Redis
 from tests.chaos import faults
 from tests.chaos.plan import Plan
 from tests.chaos.report import Report
-from tests.chaos.stage import PREFIX, Stage, open_stage
+from tests.chaos.stage import PREFIX, SET_BACK, Stage, open_stage
 from tests.chaos.verdict import judge
 from tests.chaos.work import Work
 from tests.checker.checking import Checker, checking
@@ -54,7 +55,8 @@ async def play(
     notes.mkdir()
     async with open_stage(notes) as stage:
         try:
-            ledger = Ledger(notes, LOST)
+            is_set_back = partial(stage.troubles.is_during, SET_BACK)
+            ledger = Ledger(notes, LOST, told_again=is_set_back)
             async with checking(stage.server.url, PREFIX, ledger) as checker:
                 run = _Run(plan, stage, checker, tell)
                 await run.play()
@@ -80,6 +82,7 @@ class _Run:
         self, plan: Plan, stage: Stage, checker: Checker, tell: Callable[[str], None]
     ) -> None:
         self.work = Work(stage, checker)
+        stage.repeat = self.work.repeat
         self.rest = 0.0
         self._plan = plan
         self._stage = stage

@@ -3,7 +3,7 @@
 import os
 import signal
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Final
@@ -15,6 +15,7 @@ from musterd.client import Client
 from musterd.settings import load
 from tests.chaos.plan import DAEMONS, SERVER
 from tests.chaos.troubles import Troubles
+from tests.checker.contract import milliseconds
 from tests.checker.promises import Break
 from tests.support.daemon import Daemon
 from tests.support.proxy import Proxy
@@ -26,8 +27,14 @@ PREFIX: Final = "chaos"
 TTL: Final = 1.0
 GRACE: Final = 0.5
 
+SET_BACK: Final = "set back"
+"""The trouble from when the server writes what it will lose until all have restored theirs."""
+
 LIMIT: Final = 30.0
 """Seconds within which a daemon starts, or ends, whatever is the matter."""
+
+STANDSTILL: Final = ("event loop", "woken after")
+"""How lines begin that tell of it."""
 
 _SETTINGS: Final = {
     "MUSTERD_AGENTS": KINDS,
@@ -42,12 +49,13 @@ class Stage:
     """What is there, and what was the matter with it.
 
     Attributes:
-        server: loses nothing that it has answered, not even by SIGKILL.
+        server: loses nothing that it has answered, not even by SIGKILL; but it may be set back.
         client: speaks to the server itself, not through a proxy.
         troubles: what was disturbed when.
         breaks: of promises, found by looking at daemons.
         counts: of the faults, by name.
         locks: by place; one fault at a time is on it.
+        repeat: says again what clients alone have said since then, as the server has lost it.
     """
 
     def __init__(
@@ -61,6 +69,7 @@ class Stage:
         self.breaks: list[Break] = []
         self.counts: Counter[str] = Counter()
         self.locks: defaultdict[str, anyio.Lock] = defaultdict(anyio.Lock)
+        self.repeat: Callable[[float], Awaitable[None]] = _nothing_said
         self._may_be_down: set[int] = set()
 
     @contextmanager
@@ -106,6 +115,15 @@ class Stage:
         if left:
             self.breaks.append(Break(6, f"processes of agents are left: {left}"))
 
+    def was_held_up(self, node: str, start: float, end: float) -> bool:
+        """Whether a daemon has logged between these times that it stood still: a busy machine."""
+        (daemon,) = (daemon for daemon in self.daemons if daemon.node == node)
+        return any(
+            start < milliseconds(line["timestamp"]) / 1000 < end
+            for line in daemon.log()
+            if str(line.get("event", "")).startswith(STANDSTILL)
+        )
+
     def log_of(self, task_id: str) -> list[str]:
         """What the daemons have logged of a task."""
         return [
@@ -123,6 +141,10 @@ class Stage:
     def _is_ours(self, pid: int) -> bool:
         nodes = tuple(f"MUSTERD_OWNER={daemon.node}/".encode() for daemon in self.daemons)
         return any(one.startswith(nodes) for one in procfs.environment(pid))
+
+
+async def _nothing_said(_: float) -> None:
+    pass
 
 
 def place(number: int) -> str:

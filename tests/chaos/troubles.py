@@ -23,12 +23,12 @@ class Troubles:
     found: list[Trouble] = field(default_factory=list)
 
     @contextmanager
-    def during(self, name: str, where: str) -> Iterator[None]:
+    def during(self, name: str, where: str) -> Iterator[Trouble]:
         """The block is a disturbance of `where`."""
         trouble = Trouble(name, where, time.time())
         self.found.append(trouble)
         try:
-            yield
+            yield trouble
         finally:
             trouble.end = time.time()
 
@@ -39,6 +39,14 @@ class Troubles:
             for one in self.found
             if one.where in where and one.start < end and (one.end is None or one.end > start)
         ]
+
+    def is_during(self, name: str, when: float) -> bool:
+        """Whether a disturbance of this name lasted at that time."""
+        return any(
+            one.start <= when and (one.end is None or when <= one.end)
+            for one in self.found
+            if one.name == name
+        )
 
     def calm(self, start: float, end: float, where: Collection[str]) -> float:
         """How many of the seconds from `start` to `end` none of these places was disturbed."""

@@ -18,6 +18,9 @@ RECOVERY: float = TTL + TTL / 3 + 1.0
 """Seconds within which a killed daemon's agents are found, by itself or another one."""
 
 
+LEASE: float = TTL + TTL / 3 + 0.7
+"""Seconds before its end in which a lease was renewed last, or should have been; and found over."""
+
 STOPPED: float = TTL / 3 + GRACE + 1.0
 """Calm seconds within which a superseded owner stops its agent: a beat, and what it may take."""
 
@@ -81,6 +84,9 @@ def judge(
         if took > STOPPED + slack:
             what = f"{agent_id} worked for {took:.2f} calm s after it was settled as lost"
             verdict.breaks.append(Break(4, what, agent_id.rpartition(".")[0]))
+    for agent_id in _given_up(stage, attempts, slack):
+        what = f"{agent_id} was settled as lost, and nothing was the matter with its daemon"
+        verdict.breaks.append(Break(8, what, agent_id.rpartition(".")[0]))
     for took, agent_id in _recoveries(stage, attempts):
         verdict.recoveries.append(took)
         if took > RECOVERY + slack:
@@ -118,6 +124,9 @@ def _recoveries(stage: Stage, attempts: dict[str, Attempt]) -> Iterator[tuple[fl
             if attempt.ended is None or not attempt.spawned < death.start < attempt.ended:
                 continue
             beside = stage.troubles.within(death.start, attempt.ended, others - {death.where})
+            dead = {one.where for one in beside if one.name == "kill -9"}
+            if len(dead) < DAEMONS - 1:  # somebody lives who finds them
+                beside = [one for one in beside if one.name != "kill -9"]
             ends = [math.inf if one.end is None else one.end for one in beside]
             took = attempt.ended - max([death.start, *ends])
             if took > 0:
@@ -137,6 +146,20 @@ def _outlived(
         if end > attempt.ended:
             where = (place(SERVER), place(number), link(number))
             yield stage.troubles.calm(attempt.ended, end, where), agent_id
+
+
+def _given_up(stage: Stage, attempts: dict[str, Attempt], slack: float) -> Iterator[str]:
+    """The agents that were told as lost though their daemon could have renewed their leases."""
+    for agent_id, attempt in attempts.items():
+        if attempt.reason != "lost" or attempt.ended is None:
+            continue
+        number = _number(stage, attempt.node)
+        where = (place(SERVER), place(number), link(number))
+        since = attempt.ended - LEASE - slack
+        if not stage.troubles.within(since, attempt.ended, where) and not stage.was_held_up(
+            attempt.node, since, attempt.ended
+        ):
+            yield agent_id
 
 
 def _number(stage: Stage, node: str) -> int:

@@ -5,15 +5,16 @@ import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TypeVar
 
 import anyio
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from musterd.errors import AlreadyTerminalError, UnreachableError
+from musterd.errors import AlreadyTerminalError, NotFoundError, UnreachableError
 from tests.chaos.plan import Task
-from tests.chaos.stage import Stage
+from tests.chaos.stage import SET_BACK, Stage
 from tests.checker.checking import Checker
 
 Value = TypeVar("Value")
@@ -38,16 +39,11 @@ class Work:
     checker: Checker
     submitted: set[str] = field(default_factory=set)
     asked: dict[str, float] = field(default_factory=dict)
+    _said: list[tuple[float, Callable[[], Awaitable[None]]]] = field(default_factory=list)
 
     async def do(self, task: Task) -> None:
         """Submit a task and, if it is so planned, kill it."""
-        client = self.stage.client
-        await _persist(
-            lambda: client.submit(
-                task.kind, task.context, task_id=task.task_id, max_attempts=task.attempts
-            )
-        )
-        self.submitted.add(task.task_id)
+        await self._submit(task)
         if task.kill_after is None:
             return
         await anyio.sleep(task.kill_after)
@@ -59,8 +55,30 @@ class Work:
         """Have a task killed by a client; that it has ended already is as good."""
         client = self.stage.client
         with suppress(AlreadyTerminalError):
-            outcome = await _persist(lambda: client.kill(task_id, reason="chaos"))
+            outcome = await self._persist(lambda: client.kill(task_id, reason="chaos"))
             self._note(outcome.outcome, outcome.record_id)
+            self._said.append((time.time(), partial(self._kill_anew, task_id, outcome.record_id)))
+
+    async def repeat(self, since: float) -> None:
+        """Say again what clients have said since then, as the server has forgotten it."""
+        forgotten = [say for when, say in self._said if when >= since]
+        for say in forgotten:
+            await say()
+
+    async def _kill_anew(self, task_id: str, agent_id: str) -> None:
+        self.asked.pop(agent_id, None)
+        self.checker.forget_kill(agent_id)
+        await self.kill(task_id)
+
+    async def _submit(self, task: Task) -> None:
+        client = self.stage.client
+        await self._persist(
+            lambda: client.submit(
+                task.kind, task.context, task_id=task.task_id, max_attempts=task.attempts
+            )
+        )
+        self.submitted.add(task.task_id)
+        self._said.append((time.time(), partial(self._submit, task)))
 
     async def _kill_by_message(self, task_id: str) -> bool:
         """Say it on the control channel; whether some daemon has answered that it will be done."""
@@ -84,16 +102,19 @@ class Work:
                         return True
         return False
 
+    async def _persist(self, call: Callable[[], Awaitable[Value]]) -> Value:
+        """Ask until there is an answer; what is asked is safe to be asked again."""
+        while True:
+            try:
+                return await call()
+            except NotFoundError:  # it is yet to be said again that there is such a task
+                if not self.stage.troubles.is_during(SET_BACK, time.time()):
+                    raise
+            except UnreachableError:
+                pass
+            await anyio.sleep(PAUSE)
+
     def _note(self, outcome: str, record_id: str) -> None:
         if outcome == "requested":
             self.asked.setdefault(record_id, time.time())
             self.checker.expect_killed(record_id)
-
-
-async def _persist(call: Callable[[], Awaitable[Value]]) -> Value:
-    """Ask until there is an answer; what is asked is safe to be asked again."""
-    while True:
-        try:
-            return await call()
-        except UnreachableError:
-            await anyio.sleep(PAUSE)

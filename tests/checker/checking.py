@@ -52,8 +52,14 @@ class Checker:
         self._ledger = ledger
         self._log = Log(redis, prefix)
         self._lock = anyio.Lock()
+        self._expected: set[str] = set()
         self._is_over = False
         self._told_until = 0
+
+    def forget_kill(self, agent_id: str) -> None:
+        """The server may have forgotten that this kill was accepted."""
+        self._expected.discard(agent_id)
+        self.events.forget_kill(agent_id)
 
     async def catch_up(self) -> None:
         """Take all events that are in the log by now.
@@ -96,6 +102,7 @@ class Checker:
 
     def expect_killed(self, agent_id: str) -> None:
         """A kill of this live agent was accepted: its ending must be that kill."""
+        self._expected.add(agent_id)
         self.events.expect_killed(agent_id)
         self._collect()
 
@@ -158,12 +165,14 @@ class Checker:
         """The server lost its last writes: what it kept is read again from its start.
 
         What ran for attempts that it has forgotten is in the ledger for ever, which therefore
-        proves nothing any more.
+        proves nothing any more, unless it knows what is told again.
         """
         self.rollbacks += 1
-        self._ledger = None
+        self._ledger = self._ledger and self._ledger.start_over()
         self._log = Log(self._redis, self._prefix)
         self.events = EventChecker(records_expire=self.events.records_expire)
+        for agent_id in self._expected:
+            self.events.expect_killed(agent_id)
 
     def _collect(self) -> None:
         if self._ledger:

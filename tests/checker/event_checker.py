@@ -92,6 +92,10 @@ class EventChecker:
             what = f"{agent_id}: a kill was accepted, but the attempts went {went}"
             self.add(Break(5, what, task_id, life.evidence if life else ()))
 
+    def forget_kill(self, agent_id: str) -> None:
+        """It is not certain any more that a kill of this agent was accepted."""
+        self._to_be_killed.discard(agent_id)
+
     def finish(self) -> None:
         """The log has been read to where a script ended: nothing may be owed."""
         for task_id, life in self.lives.items():

@@ -17,7 +17,7 @@ cut to milliseconds; `TOLERANCE` covers that.
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -90,10 +90,13 @@ class Ledger:
         lost_limit: seconds that a body may run on after its attempt was told as lost: its daemon
             may only have been frozen, and finds out later. 0 where owners really die, with their
             agents; `math.inf` where nobody ends what a dead daemon left.
+        told_again: of a time in Unix seconds, whether what was told then may have been lost and
+            told again later. Without it nothing is proved once the server has lost writes.
     """
 
     folder: Path
     lost_limit: float = 0.0
+    told_again: Callable[[float], bool] | None = None
     breaks: list[Break] = field(default_factory=list)
     _offsets: dict[Path, int] = field(default_factory=dict)
     _bodies: dict[str, dict[int, Body]] = field(default_factory=dict)
@@ -102,6 +105,12 @@ class Ledger:
     _lost: list[Body] = field(default_factory=list)
     _lost_unborn: dict[str, tuple[int, int | None]] = field(default_factory=dict)
     """Attempts told as lost whose body had not started: when, and when `agent.running` was."""
+
+    def start_over(self) -> "Ledger | None":
+        """One that is told everything once more; None if that would prove nothing."""
+        if self.told_again is None:
+            return None
+        return Ledger(self.folder, self.lost_limit, self.told_again, self.breaks)
 
     def refresh(self) -> None:
         """Read what was appended. To be called after events were read, before they are told."""
@@ -202,8 +211,11 @@ class Ledger:
     def _check_began(self, body: Body, began: int | None) -> None:
         if began is None:
             self._break(2, body.agent_id, "its body ran, and no agent.running came", str(body))
-        elif body.start < began - TOLERANCE:
+        elif body.start < began - TOLERANCE and not self._is_told_again(body):
             self._break(2, body.agent_id, f"its body ran before agent.running ({began})", str(body))
+
+    def _is_told_again(self, body: Body) -> bool:
+        return self.told_again is not None and self.told_again(body.start / 1e9)
 
     def _check_outlived(self, body: Body, what: str) -> None:
         allowed = TOLERANCE + int(self.lost_limit * 1e9) if body.lost else TOLERANCE

@@ -1,5 +1,6 @@
 """A real Valkey server for tests. It ends with the test process, whatever ends that."""
 
+import os
 import signal
 import socket
 import subprocess
@@ -88,6 +89,20 @@ class Server:
             leashed(self._command()), cwd=self.directory, start_new_session=True
         )
 
+    def mark(self) -> int:
+        """How much it has written by now: bytes of the append-only file that it adds to."""
+        return self._log_of_writes().stat().st_size
+
+    def set_back(self, mark: int) -> None:
+        """End it by SIGKILL and start it again without what it has written since a mark.
+
+        So it is after a crash of its machine, if its file was synced for the last time then.
+        """
+        path = self._log_of_writes()
+        self.kill()
+        os.truncate(path, mark)
+        self.start()
+
     def pause(self) -> None:
         """SIGSTOP: connections stay open, nothing is answered."""
         self._running().send_signal(signal.SIGSTOP)
@@ -136,6 +151,10 @@ class Server:
         assert self._process is not None, "the server was never started"
         assert self._process.poll() is None, f"the server is down:\n{self.log()}"
         return self._process
+
+    def _log_of_writes(self) -> Path:
+        (path,) = self.directory.glob("appendonlydir/*.incr.aof")
+        return path
 
     def _command(self) -> list[str]:
         config = self._config | {"bind": "127.0.0.1", "port": str(self.port)}
