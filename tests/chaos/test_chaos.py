@@ -11,9 +11,10 @@ from tests.chaos.run import play
 from tests.chaos.troubles import Trouble, Troubles
 from tests.support.pace import within
 
-FAILED_ONCE = (3, 5, 6)
+FAILED_ONCE = (3, 5, 6, 11, 1, 4, 2)
 """Seeds that have found something: a later attempt that the checker took for an overlap; calls
-that waited five seconds on connections whose bytes a black hole had taken."""
+that waited five seconds on connections whose bytes a black hole had taken, and a subscription that
+did; attempts of several daemons that were not restored in their order."""
 
 
 def test_plan_is_a_function_of_its_seed() -> None:
