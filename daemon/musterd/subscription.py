@@ -90,6 +90,7 @@ class Subscription:
         told = False
         while True:
             self.pulse.beat(self._patience * len(channels))
+            served = self._link.up  # a try that began in an outage fails by it, also after its end
             try:
                 if self._woken:
                     await self._relearn()
@@ -99,17 +100,17 @@ class Subscription:
                     await catch_up()
                     if told:
                         log.info("control channel back")
-                    told = False
+                    told, served = False, True
                     self.confirmed.set()
                     with anyio.CancelScope() as self._listening:
                         if not self._woken:
                             await self._listen(pubsub, catch_up, hear)
             except FAULTS as error:
-                told = await self._bear(error, told=told)
+                told = await self._bear(error, served=served, told=told)
 
-    async def _bear(self, error: Exception, *, told: bool) -> bool:
+    async def _bear(self, error: Exception, *, served: bool, told: bool) -> bool:
         """Wait a moment, and tell of a loss that is the channel's alone; whether it was told."""
-        alone = self._link.up
+        alone = served and self._link.up
         if isinstance(error, RedisTimeoutError):
             alone = False  # silence is the server's
             self._link.failed(error, self._patience)
