@@ -43,7 +43,7 @@ local function until_due()
 end
 
 local function described(agent, task, max_attempts, timeout, context, checkpoint)
-  return {agent.id, agent.token, task, agent.kind, string.format('%d', agent.attempt),
+  return {agent.id, agent.token, task, agent.kind, decimal(agent.attempt),
     whole(max_attempts) and max_attempts or '1',
     timeout and string.find(timeout, '^%d+%.?%d*$') and timeout or '', context or '',
     checkpoint or ''}
@@ -62,9 +62,10 @@ end
 local function spawn(task, token, max_attempts, timeout, metadata)
   set(TASK .. task.id, 'status', 'assigned', 'agentId', task.agent, 'attempt', task.attempt,
     'maxAttempts', max_attempts, 'timeout', timeout, 'updatedAt', NOW_ISO)
-  set(AGENT .. task.agent, 'agentId', task.agent, 'taskId', task.id, 'status', 'spawning',
-    'kind', task.kind, 'node', ME, 'epoch', EPOCH, 'token', token, 'attempt', task.attempt,
-    'metadata', metadata, 'createdAt', NOW_ISO, 'updatedAt', NOW_ISO)
+  -- What is read and written most comes first: a small hash is searched from its beginning.
+  set(AGENT .. task.agent, 'status', 'spawning', 'updatedAt', NOW_ISO, 'node', ME, 'epoch', EPOCH,
+    'token', token, 'taskId', task.id, 'kind', task.kind, 'attempt', task.attempt,
+    'agentId', task.agent, 'metadata', metadata, 'createdAt', NOW_ISO)
   shift(TASKS, task.id, 'pending', 'assigned')
   unlist_agent(task.agent)
   shift(AGENTS, task.agent, nil, 'spawning')
@@ -78,7 +79,7 @@ end
 -- The task as its next agent will have it, and the keys that one of this id may have left.
 local function next_attempt(task)
   task.attempt = task.attempt + 1
-  task.agent = task.id .. '.' .. string.format('%d', task.attempt)
+  task.agent = task.id .. '.' .. decimal(task.attempt)
   return AGENT .. task.agent, OUTPUT .. task.agent, MESSAGES .. task.agent
 end
 

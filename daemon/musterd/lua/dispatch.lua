@@ -14,20 +14,27 @@ end
 -- These look at nothing that gathers, but for a claim, which sees to it itself.
 local GATHERS = {submit = true, claim = true, start = true, finish = true}
 
-local function run(name, first, last) return STEPS[name](unpack(ARGV, first, last)) end
+-- Steps take texts: a number would lose its form where it is joined to one.
+local function texts(step)
+  for i = 2, #step do
+    if type(step[i]) == 'number' then step[i] = string.format('%.0f', step[i]) end
+  end
+  return step
+end
+
+local function run(step) return STEPS[step[1]](unpack(texts(step), 2)) end
 
 local sound, problem = pcall(expect_structure)
-local replies, i = {}, 8
-while i <= #ARGV do
-  local name, last = ARGV[i], i + 1 + tonumber(ARGV[i + 1])
+local replies = {}
+for i, step in ipairs(cjson.decode(ARGV[8])) do
   local fine, reply = sound, problem
   if sound then
-    if not GATHERS[name] then catch_up() end
-    fine, reply = pcall(run, name, i + 2, last)
-    if not GATHERS[name] then catch_up() end
+    local gathers = GATHERS[step[1]]
+    if not gathers then catch_up() end
+    fine, reply = pcall(run, step)
+    if not gathers then catch_up() end
   end
-  replies[#replies + 1] = fine and reply or refusal(reply)
-  i = last + 1
+  replies[i] = fine and reply or refusal(reply)
 end
 close_call()
 return replies

@@ -43,7 +43,7 @@ local function close_agent(agent, status, ending)
     'result', ending.result, 'killedBy', ending.killed_by, 'cpuSeconds', ending.cpu,
     'completedAt', NOW_ISO, 'updatedAt', NOW_ISO)
   redis.call('PEXPIRE', AGENT .. agent.id, RETENTION)
-  redis.call('PEXPIRE', OUTPUT .. agent.id, RETENTION)
+  expire_output(agent.id)
   shift(AGENTS, agent.id, agent.status, status)
   drop(HEARTBEAT .. agent.id, MESSAGES .. agent.id)
   own(agent.node, agent.id, false)

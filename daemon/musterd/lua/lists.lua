@@ -6,12 +6,14 @@
 -- the end of the call.
 
 local scores, members, gone = {}, {}, {}   -- key → member → score, or false · the same for sets · keys
+local outputs = {}  -- of agents that have ended: most have written none
 local given = 0     -- places in queues, after the last one that the server knows of
 local settled = 0   -- tasks that ended in this call
 
 local PART = 4000   -- arguments that Lua can hand over at once: 8000, less what is on its stack
 
 local function in_parts(arguments, command, ...)
+  if #arguments == 0 then return end
   for first = 1, #arguments, PART do
     local call = {command, ...}
     for i = first, math.min(first + PART - 1, #arguments) do call[#call + 1] = arguments[i] end
@@ -41,6 +43,14 @@ local function own(node, agent_id, is_owned)
     members[node] = of_node
   end
   of_node[agent_id] = is_owned
+end
+
+-- An agent's output goes with its record.
+local function expire_output(agent_id) outputs[#outputs + 1] = OUTPUT .. agent_id end
+
+local function write_expiries()
+  if #outputs == 0 or redis.call('EXISTS', unpack(outputs)) == 0 then return end
+  for _, key in ipairs(outputs) do redis.call('PEXPIRE', key, RETENTION) end
 end
 
 local function drop(...)
@@ -75,8 +85,9 @@ local function catch_up()
   in_parts(gone, 'DEL')
   for key, of_key in pairs(scores) do write_scores(key, of_key) end
   for node, of_node in pairs(members) do write_members(node, of_node) end
+  write_expiries()
   if given > 0 then sequence = redis.call('INCRBY', SEQUENCE, given) end
-  scores, members, gone, given = {}, {}, {}, 0
+  scores, members, gone, outputs, given = {}, {}, {}, {}, 0
 end
 
 -- Waiting tasks.

@@ -3,8 +3,8 @@
 --
 -- KEYS  1 routes the call in a cluster; every other key is built from the prefix and shares its tag
 -- ARGV  1 prefix · 2 events kept · 3 retention, ms · 4 ended tasks kept · 5 node · 6 epoch
---       7 heartbeat TTL, ms; then for each step: its name, how many arguments follow, the arguments
---       An argument of '' is "no value".
+--       7 heartbeat TTL, ms · 8 the steps as JSON: lists of a name and its arguments, texts or whole
+--       numbers. An argument of '' is "no value".
 -- Answers one reply a step, in order: {'ok', …} as the step's header says, or a refusal:
 --       {'not_found'} · {'illegal', from, to} · {'not_owner'} · {'broken', what, why} · those the
 --       step's own header names · {"later", why} the server takes no writes just now
@@ -62,8 +62,25 @@ end
 
 -- A whole number as records hold it, small enough to stay exact; nil for anything else. What tonumber
 -- takes besides (nan, inf, 0x10, 1e999) is nothing that a score or a loop may be given.
+local wholes = {}   -- those met in this call: most records say 0 and 1
 local function whole(text)
-  return text and #text < 16 and string.find(text, '^%d+$') and tonumber(text) or nil
+  if not text then return nil end
+  local number = wholes[text]
+  if number == nil then
+    number = #text < 16 and string.find(text, '^%d+$') and tonumber(text) or false
+    wholes[text] = number
+  end
+  return number or nil
+end
+
+local digits = {}
+local function decimal(number)
+  local text = digits[number]
+  if not text then
+    text = string.format('%d', number)
+    digits[number] = text
+  end
+  return text
 end
 
 -- A right that is missing shows only at the command that lacks it, which is after the first write.
@@ -193,7 +210,7 @@ local function about(task, agent, node)
     .. (agent and ',"agentId":' .. quote(agent) or '')
     .. ',"kind":' .. quote(task.kind)
     .. (node and node ~= '' and ',"node":' .. quote(node) or '')
-    .. ',"attempt":' .. string.format('%d', task.attempt)
+    .. ',"attempt":' .. decimal(task.attempt)
 end
 
 -- What of an agent's task its own record knows.

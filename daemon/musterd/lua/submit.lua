@@ -26,9 +26,9 @@ end
 
 -- Writes the record and tells of it; the task is in no queue yet.
 local function create(task, context, max_attempts, timeout, metadata)
-  set(TASK .. task.id, 'taskId', task.id, 'status', 'pending', 'kind', task.kind,
-    'context', context, 'priority', task.priority, 'attempt', '0', 'maxAttempts', max_attempts,
-    'timeout', timeout, 'metadata', metadata, 'createdAt', NOW_ISO, 'updatedAt', NOW_ISO)
+  set(TASK .. task.id, 'status', 'pending', 'updatedAt', NOW_ISO, 'kind', task.kind,
+    'attempt', '0', 'maxAttempts', max_attempts, 'priority', task.priority, 'taskId', task.id,
+    'context', context, 'timeout', timeout, 'metadata', metadata, 'createdAt', NOW_ISO)
   -- An id whose record has expired may be used again: what was listed under it is of the past.
   list(TASKS .. 'completed', task.id, false)
   list(TASKS .. 'failed', task.id, false)
