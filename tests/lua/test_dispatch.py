@@ -36,6 +36,18 @@ async def test_answers_come_in_the_order_of_the_steps(world: World) -> None:
     await world.check()
 
 
+async def test_arguments_arrive_as_they_are(world: World) -> None:
+    """Steps travel as JSON: neither texts of any content nor large numbers change on the way."""
+    context = '{"q":"\\"\\\\\\n","nul":"\\u0000","text":"naïve 気 🙂\x00\x7f"}'
+    metadata = '"0123456789012345678"'
+    await world.step("submit", "t", KIND, context, 9, 86_400_000_000, "", "", metadata)
+    task = await world.redis.hgetall(world.keys.task("t"))
+    assert (task["context"], task["metadata"], task["priority"]) == (context, metadata, "9")
+    due = await world.redis.zscore(world.keys.scheduled, "t")
+    seconds, micros = await world.redis.time()
+    assert abs(due - 86_400_000_000 - seconds * 1000 - micros / 1000) < 60_000
+
+
 async def test_bad_steps_harm_no_good_one_and_write_nothing(world: World) -> None:
     """As many bad ones as there are ways to be bad, between two good ones."""
     await world.running("live")
