@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from musterd import procfs
 from tests.faults.trouble import Trouble, tell
 from tests.support.wait import wait_until
 
@@ -51,9 +52,10 @@ async def test_exclusive_agent_ends_before_its_lease(trouble: Trouble, kinds: st
         await trouble.scene.submit(kind, task_id=kind)
         await wait_until(partial(trouble.processes_of, f"{kind}.1"))
         await wait_until(partial(trouble.has_status, f"{kind}.1", "running"))
+    (pid,) = trouble.processes_of("alone.1")
     trouble.proxy.stall()
     cut = time.monotonic()
-    await wait_until(lambda: not trouble.processes_of("alone.1"))
+    await wait_until(lambda: b"MUSTERD_AGENT_ID=alone.1" not in procfs.environment(pid))
     took = time.monotonic() - cut
     tell(f"stopped after {took:.2f} s of a lease of {LEASE:g} s")
     assert took < LEASE

@@ -94,7 +94,7 @@ async def test_subscription_is_made_again_though_the_kills_are_broken(unwatched:
     await scene.redis.client_kill_filter(_type="pubsub")
 
     async def answers() -> bool:
-        replies = await scene.client.command("ping", limit=within(0.2))
+        replies = await scene.client.command("ping", node=daemon.node, limit=within(0.2))
         return [reply["node"] for reply in replies] == [daemon.node]
 
     await wait_until(answers)
