@@ -20,6 +20,7 @@ from bench.compare.figures import Row, show
 from bench.compare.measures import SMALL, Sizes
 from bench.compare.peers import Peer
 from bench.environments import BuildError
+from bench.options import again_option, cache_option
 
 
 def _names(known: Collection[str], given: str) -> list[str]:
@@ -49,20 +50,8 @@ def _names(known: Collection[str], given: str) -> list[str]:
 )
 @click.option("--small", is_flag=True, help="Much less of everything: whether it works at all.")
 @click.option("--fsync", default="everysec", show_default=True, help="The server's appendfsync.")
-@click.option(
-    "--cache",
-    default=".bench",
-    envvar="BENCH_CACHE",
-    show_default=True,
-    show_envvar=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where the peers are installed, and the rows of the last run are kept.",
-)
-@click.option(
-    "--again",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Measure nothing; show the rows of this file.",
-)
+@cache_option
+@again_option
 def compare(
     *,
     rounds: int,

@@ -15,6 +15,7 @@ from bench import environments
 from bench.compare.figures import show
 from bench.compare.measures import Sizes
 from bench.compare.peers import ROOT
+from bench.options import again_option, cache_option
 from bench.pictures.points import ALL
 from bench.pictures.sweeps import games
 
@@ -23,20 +24,8 @@ from bench.pictures.sweeps import games
 @click.option("--rounds", default=1, show_default=True, help="How often each point is measured.")
 @click.option("--only", default=",".join(ALL), show_default=True, metavar="NAME,…")
 @click.option("--most", default=100_000, show_default=True, help="The largest amount.")
-@click.option(
-    "--cache",
-    default=".bench",
-    envvar="BENCH_CACHE",
-    show_default=True,
-    show_envvar=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Where the peers are installed, and the points of the last run are kept.",
-)
-@click.option(
-    "--again",
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
-    help="Measure nothing; draw the points of this file.",
-)
+@cache_option
+@again_option
 def pictures(*, rounds: int, only: str, most: int, cache: Path, again: Path | None) -> None:
     """Draw what a drain, a kill and a sleeping job take, over how many there are."""
     if again is None:
