@@ -19,6 +19,7 @@ from musterd import procfs
 from musterd.functions import Options
 from musterd.runtimes.base import AgentFailed, OutOfMemory
 from musterd.runtimes.cgroup import Cgroups
+from musterd.runtimes.entry import find_program
 from musterd.runtimes.orphans import reap
 from musterd.runtimes.process import ProcessRuntime
 from tests.support import cgroups
@@ -158,6 +159,17 @@ async def test_a_program_that_is_missing_is_told_in_the_same_words(
             with pytest.raises(AgentFailed, match=f"cannot start '.*': {words}"):
                 await runtime.run(make_context())
     assert not (folder / "agents/t1.1").exists()
+
+
+def test_program_in_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path is one from the working folder, by whatever name; PATH has no say in it."""
+    (tmp_path / "check").write_text("")
+    (tmp_path / "check").chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    for name, where in (("./check", None), ("./check", tmp_path), (str(tmp_path / "check"), None)):
+        find_program(name, {"PATH": "/nowhere"}, where)
+    with pytest.raises(FileNotFoundError, match="'check'"):
+        find_program("check", {"PATH": "/nowhere"}, tmp_path)
 
 
 async def test_processor_time(folder: Path, tmp_path: Path) -> None:

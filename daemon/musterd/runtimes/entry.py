@@ -37,7 +37,7 @@ def find_program(name: str, environment: Mapping[str, str], folder: Path | None)
     Raises:
         OSError: there is none of this name, or it may not be run.
     """
-    path = name if "/" not in name else str((folder or Path()) / name)
+    path = name if "/" not in name else str((folder or Path.cwd()) / name)
     if shutil.which(path, path=environment.get("PATH", os.defpath)) is None:
         number = errno.EACCES if "/" in name and Path(path).exists() else errno.ENOENT
         raise OSError(number, os.strerror(number), name)
