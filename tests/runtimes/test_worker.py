@@ -1,6 +1,7 @@
 """Agents that are plain functions."""
 
 import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,18 @@ def wait(ctx: Context) -> None:
     Path(ctx.context).write_text(f"{os.getpid()}\n")
     while True:
         os.sched_yield()
+
+
+@agent("tidy")
+def tidy(ctx: Context) -> None:
+    """Say where it is when it is asked to stop, though it waits for a checkpoint just then."""
+
+    def stop(*_: object) -> None:
+        ctx.progress(0.5, "tidied up")
+        raise SystemExit(0)
+
+    signal.signal(signal.SIGTERM, stop)
+    ctx.checkpoint("never kept")
 
 
 class Page(BaseModel):
@@ -202,6 +215,16 @@ async def test_checkpoint_that_is_not_kept_is_raised(tmp_path: Path) -> None:
     (error,) = caught.value.exceptions
     assert isinstance(error, AgentFailed)
     assert str(NotFoundError("t1")) in str(error)
+
+
+async def test_signal_handler_may_tell_while_a_checkpoint_waits(tmp_path: Path) -> None:
+    """It runs in the thread whose turn it is: it must not wait for that turn's end."""
+    desk, scratch = PaperDesk(), tmp_path / "scratch"
+    async with anyio.create_task_group() as group:
+        group.start_soon(lambda: run("tidy", scratch, desk=desk, grace=10.0))
+        await wait_until(lambda: bool(list(scratch.rglob("checkpoint"))), 20)
+        group.cancel_scope.cancel()
+    assert desk.told == [(0.5, "tidied up")]
 
 
 async def test_messages_are_a_plain_loop(tmp_path: Path) -> None:

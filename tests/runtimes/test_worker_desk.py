@@ -1,9 +1,10 @@
 """The desk of a plain function, in whose process several threads may use it."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from threading import Event, Thread
 from time import sleep
+from typing import Any
 
 from musterd.runtimes.base import SAVED
 from musterd.runtimes.worker_desk import WorkerDesk
@@ -27,9 +28,12 @@ def test_threads_take_turns(tmp_path: Path) -> None:
     daemon.start()
     try:
         with ThreadPoolExecutor(4) as threads:
+            told: list[Future[Any]] = []
             for number in range(20):
-                threads.submit(desk.checkpoint, str(number))
-                threads.submit(desk.progress, number / 20, "half")
+                told.append(threads.submit(desk.checkpoint, str(number)))
+                told.append(threads.submit(desk.progress, number / 20, "half"))
+            for one in told:
+                one.result()
     finally:
         over.set()
         daemon.join()

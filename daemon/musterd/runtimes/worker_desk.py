@@ -30,7 +30,7 @@ class WorkerDesk:
         self._saved = Path(f"{checkpoint}{SAVED}")
         self._refused = Path(f"{checkpoint}{REFUSED}")
         self._told = ("-", "")
-        self._turn = threading.Lock()
+        self._turn = threading.RLock()  # a handler of signals may come in while one is held
         self.messages = _Lines()
 
     def restored(self) -> Any:
