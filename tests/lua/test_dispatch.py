@@ -1,5 +1,7 @@
 """The whole script: each step of a batch stands alone, whatever it meets."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 import pytest
@@ -198,24 +200,42 @@ async def test_replica_takes_no_writes_for_now(own_server: StartServer, prefix: 
         assert await world.submit() == ["ok", 1]
 
 
-@pytest.mark.parametrize("command", ["zadd", "zrem", "sadd", "srem", "del", "incrby", "xtrim"])
-async def test_right_that_a_daemon_lacks_refuses_its_steps(world: World, command: str) -> None:
-    """Looked for before the first write: what gathers is written when no step can be refused."""
+@asynccontextmanager
+async def lacking(world: World, command: str) -> AsyncIterator[World]:
+    """The same steps, by a user who may do all but this."""
     name, prefix = f"u-{world.keys.prefix}", world.keys.prefix
-    agent = await world.running(attempts=2)
-    before = await world.dump()
     rules = ("on", "nopass", f"~{prefix}:*", f"&{prefix}:*", "+@all", f"-{command}")
     await world.redis.execute_command("ACL", "SETUSER", name, *rules)
     try:
         async with world.redis.client() as limited:
             await limited.execute_command("AUTH", name, "x")
-            reply = await World(limited, prefix).fail(*agent)
+            yield World(limited, prefix)
             await limited.execute_command("RESET")
     finally:
         await world.redis.execute_command("ACL", "DELUSER", name)
+
+
+@pytest.mark.parametrize("command", ["zadd", "zrem", "sadd", "srem", "del", "incrby", "xtrim"])
+async def test_right_that_a_daemon_lacks_refuses_its_steps(world: World, command: str) -> None:
+    """Looked for before the first write: what gathers is written when no step can be refused."""
+    agent = await world.running(attempts=2)
+    before = await world.dump()
+    async with lacking(world, command) as limited:
+        reply = await limited.fail(*agent)
     assert reply[0] == "broken"
     assert reply[2] == f"this user may not {command.upper()} there"
     assert await world.dump() == before
+
+
+@pytest.mark.parametrize("command", ["zadd", "zrem", "incrby"])
+async def test_right_that_a_client_lacks_refuses_its_steps(world: World, command: str) -> None:
+    """A task whose record is there, and which is in no queue, would never be started."""
+    submit = ("submit", "t", KIND, "", 0, 0, "", "", "")
+    async with lacking(world, command) as limited:
+        reply = await limited.step(*submit, node="", epoch="")
+    assert reply[0] == "broken"
+    assert reply[2] == f"this user may not {command.upper()} there"
+    assert await world.step(*submit, node="", epoch="") == ["ok", 1]
 
 
 async def test_limits_come_with_the_call(world: World) -> None:

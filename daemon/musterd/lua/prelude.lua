@@ -91,9 +91,11 @@ local function expect_voice(channel)
 end
 
 -- What lists.lua writes comes when the steps are done: too late to refuse one of them.
-local function expect_rights()
-  for command, key in pairs({ZADD = SCHEDULED, ZREM = SCHEDULED, SADD = OWNED .. ME,
-    SREM = OWNED .. ME, DEL = HEARTBEAT, INCRBY = SEQUENCE, XTRIM = LOG}) do
+local LISTING = {ZADD = SCHEDULED, ZREM = SCHEDULED, INCRBY = SEQUENCE}
+local OWNING = {SADD = OWNED .. ME, SREM = OWNED .. ME, DEL = HEARTBEAT, XTRIM = LOG}
+
+local function expect_rights(rights)
+  for command, key in pairs(rights) do
     if not redis.acl_check_cmd(command, key) then
       refuse('broken', key, 'this user may not ' .. command .. ' there')
     end
@@ -113,8 +115,9 @@ local function expect_structure()
   expect(KINDS, 'hash')
   expect(KILLS, 'hash')
   expect(LOG, 'stream')
+  expect_rights(LISTING)
   if ME ~= '' then
-    expect_rights()
+    expect_rights(OWNING)
     expect(OWNED .. ME, 'set')
     expect(NODE .. ME, 'hash')
     expect(EPOCHS .. ME, 'zset')
