@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import signal
+import socket
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -11,7 +12,13 @@ from pathlib import Path
 import anyio
 import click
 import pytest
+from redis.asyncio import Redis
 
+from musterd.cli.control import still_alive
+from musterd.client import Client
+from musterd.errors import UnreachableError
+from musterd.keys import Keys
+from musterd.settings import load
 from tests.cli.conftest import Cli, Program
 from tests.service.scene import KINDS
 from tests.support.daemon import Daemon
@@ -65,6 +72,28 @@ async def test_drain_and_wait(daemon: Daemon, program: Program) -> None:
     assert await daemon.wait_exit(20) == 0
     assert await anyio.to_thread.run_sync(waiting.communicate) == ("", "")
     assert waiting.returncode == 0
+
+
+async def test_drain_waits_for_nobody_who_does_not_answer(
+    daemon: Daemon, program: Program, redis: Redis, prefix: str
+) -> None:
+    """It may not have heard of it, and so never end; that is told instead."""
+    daemon.kill9()
+    await redis.expire(Keys(prefix).node("build1"), 60)
+    code, out, err = await run(program, "drain", "--wait", "--wait-timeout", "3")
+    assert (code, out, err) == (1, "", "musterd: build1: did not answer\n")
+    await redis.delete(Keys(prefix).node("build1"))
+
+
+async def test_server_that_is_away_has_not_ended(tmp_path: Path) -> None:
+    """Only an embedded one ends with its daemon; one that nobody has named is none."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as other:
+        port = other.getsockname()[1]
+    settings = load(host="127.0.0.1", port=port, state_dir=tmp_path)
+    settings.model_fields_set.clear()  # the defaults name a server, too
+    async with Client(settings) as client:
+        with pytest.raises(UnreachableError):
+            await still_alive(client, {"build1": "e1"})
 
 
 async def test_unknown_kind_is_exit_2(daemon: Daemon, program: Program) -> None:

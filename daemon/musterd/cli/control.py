@@ -76,7 +76,7 @@ def resume(*, kind: str | None, node: str | None, as_json: bool) -> int:
     """,
 )
 @_node_option
-@click.option("--wait", is_flag=True, help="Return when the daemons have ended.")
+@click.option("--wait", is_flag=True, help="Return when those that answered have ended.")
 @wait_timeout_option
 @_json_option
 def drain(*, node: str | None, wait: bool, wait_timeout: float | None, as_json: bool) -> int:
@@ -89,10 +89,11 @@ def drain(*, node: str | None, wait: bool, wait_timeout: float | None, as_json: 
     check_wait(wait_timeout, wait=wait)
 
     async def work(client: "Client") -> int:
-        before = [one for one in await client.nodes() if node in {None, one.node}]
-        code = await _tell(client, "drain", node, None, as_json=as_json)
-        if wait:
-            await _ended(client, {one.node: one.epoch for one in before}, wait_timeout)
+        before = {one.node: one.epoch for one in await client.nodes()}
+        code, obeying = await _order(client, "drain", node, None, as_json=as_json)
+        if wait:  # one that has not heard of it may never end
+            epochs = {name: before[name] for name in obeying & before.keys()}
+            await _ended(client, epochs, wait_timeout)
         return code
 
     return call(work)
@@ -108,20 +109,25 @@ async def _ended(client: "Client", epochs: Mapping[str, str], limit: float | Non
 
     alive = set(epochs)
     with anyio.move_on_after(limit):
-        while alive := await _still_alive(client, epochs):  # noqa: ASYNC110 - no event comes
+        while alive := await still_alive(client, epochs):  # noqa: ASYNC110 - no event comes
             await anyio.sleep(_LOOK_EVERY)
     if alive:
         names = ", ".join(map(one_line, sorted(alive)))
         raise MusterdError(f"not ended after {limit:g} s: {names}; see `musterd ps`")
 
 
-async def _still_alive(client: "Client", epochs: Mapping[str, str]) -> set[str]:
+async def still_alive(client: "Client", epochs: Mapping[str, str]) -> set[str]:
+    """Which of these daemons are: none where the server was the daemon's own, and is gone.
+
+    Raises:
+        UnreachableError: a server that is none of a daemon's is away.
+    """
     try:
         nodes = await client.nodes()
     except UnreachableError:
-        if client.settings.server_chosen and not client.settings.embedded:
+        if client.server == client.settings.server_name:
             raise
-        return set()  # the server was the daemon's own, and has ended with it
+        return set()
     return {one.node for one in nodes if epochs.get(one.node) == one.epoch}
 
 
@@ -129,6 +135,13 @@ async def _tell(
     client: "Client", name: str, node: str | None, kind: str | None, *, as_json: bool
 ) -> int:
     """Send a command and print what came of it; the exit code."""
+    return (await _order(client, name, node, kind, as_json=as_json))[0]
+
+
+async def _order(
+    client: "Client", name: str, node: str | None, kind: str | None, *, as_json: bool
+) -> tuple[int, set[str]]:
+    """As `_tell`; the exit code, and the daemons that have said that they obey."""
     alive = {record.node for record in await client.nodes()}
     if not (node or alive):
         raise MusterdError("no daemon is running")
@@ -141,9 +154,10 @@ async def _tell(
         refused = [reply for reply in refused if reply not in strangers]
     for reply in refused:
         warn(f"{reply['node']}: {one_line(str(reply.get('error', {}).get('message', '')))}")
+    obeying = {reply["node"] for reply in replies if reply.get("ok")}
     if refused and refused == strangers:
-        return UnknownKindError.exit_code
-    return 1 if refused or silent else 0
+        return UnknownKindError.exit_code, obeying
+    return (1 if refused or silent else 0), obeying
 
 
 def _warn_of(silent: Collection[str], alive: Collection[str]) -> None:
