@@ -414,3 +414,34 @@ async def test_attempts_of_several_daemons_are_restored_in_their_order(
     assert asked == 2
     assert (await world.redis.hget(world.keys.agent("t.2"), "status")) == "running"
     assert await world.redis.hexists(world.keys.kills, "t.2")
+
+
+@pytest.mark.parametrize("target", [("agent", "t.1"), ("task", "t")])
+@pytest.mark.parametrize("status", ["completed", "failed"])
+async def test_kill_that_came_first_does_so_again(
+    world: World, target: tuple[str, str], status: str
+) -> None:
+    """The server lost both the request and the ending that it made a kill of."""
+
+    async def call(steps: Sequence[Step]) -> list[Reply]:
+        return await scripts.call(world.redis, world.caller, steps)
+
+    link = Link("the server")
+    link.seen("one life")
+    await world.register()
+    async with running(call, link) as committer:
+        await committer.commit(submission("t"))
+        (claim,) = (await committer.commit(("claim", 1, "s", 1, KIND, 1, 3, "")))[3]
+        token = claim[1]
+        await committer.commit(("start", "t.1", token))
+        await committer.commit(("kill", *target, "", "too dear", "me", ""))
+        finish = ("finish", "t.1", token, status, "", "", '{"a":1}', 0, "")
+        assert await committer.commit(finish) == ["ok", "killed", "failed"]
+        async for key in world.redis.scan_iter(f"{world.keys.prefix}:*"):
+            await world.redis.delete(key)
+        link.seen("another")
+        await committer.commit(("renew",))
+    agent, task = await world.agent(), await world.task()
+    assert (agent["status"], agent["error"], agent["result"]) == ("killed", "too dear", '{"a":1}')
+    assert (task["status"], task["reason"], task["attempt"]) == ("failed", "killed", "1")
+    assert not await world.redis.exists(world.keys.kills)

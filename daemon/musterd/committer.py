@@ -181,15 +181,16 @@ class Committer:
         """Others say theirs meanwhile, and claim what then still looks free to them.
 
         An attempt that follows on one of another daemon is refused until that one is there again,
-        or could be. A kill is said last: it would end a task that seems to wait, and whose agent
-        runs.
+        or could be. A kill of a task is said last: it would end one that seems to wait, and whose
+        agent runs.
         """
-        left = [step for step in steps if step[0] != "kill"]
+        kills = [step for step in steps if step[:2] == ("kill", "task")]
+        left = [step for step in steps if step[:2] != ("kill", "task")]
         for _ in range(TURNS):
             left = [step for batch in batches(left) for step in await self._say_again(batch)]
             await anyio.sleep(HOLD / TURNS)
         last = [(*step, "alone") if step[0] == "reclaim" else step for step in left]
-        for batch in batches([*last, *(step for step in steps if step[0] == "kill")]):
+        for batch in batches([*last, *kills]):
             await self._say_again(batch)
 
     async def _say_again(self, steps: Sequence[Step]) -> list[Step]:

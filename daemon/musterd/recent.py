@@ -10,6 +10,7 @@ from typing import Final
 
 from musterd.moves import Claim
 from musterd.scripts import Reply, Step
+from musterd.states import AgentState, Reason
 
 KEPT: Final = 3.0
 """Seconds for which steps are kept."""
@@ -51,6 +52,20 @@ class Recent:
                 if reply[0] != "ok":
                     continue
                 if step[0] in _AGAIN:
-                    yield step
+                    yield _as_taken(step, reply)
                 elif step[0] in _CLAIMS:
                     yield from (Claim.read(item).reclaim() for item in reply[-1])
+
+
+def _as_taken(step: Step, reply: Reply) -> Step:
+    """A step by what the server made of it, which the same step need not become again.
+
+    The ending of an agent whose kill came first is one; and a kill of a task that was live was one
+    of its agent, before which it would find that task waiting.
+    """
+    name, answer = step[0], reply[1:3]
+    if name == "finish" and answer[:1] == [AgentState.KILLED]:
+        return (*step[:3], AgentState.KILLED, Reason.KILLED, *step[5:])
+    if name == "kill" and answer[:1] == ["requested"]:
+        return (name, "agent", answer[1], *step[3:])
+    return step
