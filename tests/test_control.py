@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from musterd import valkey
+from musterd.bell import Bell
 from musterd.control import Control
 from musterd.kill_requests import read
 from musterd.moves import KillOrder
@@ -87,6 +88,38 @@ async def test_lost_subscription_is_made_again(settings: LoadSettings) -> None:
                 await wait_until(lambda: len(lines) == told)  # noqa: B023 - done with in the loop
                 await hears(parts)
     assert [line["event"] for line in lines] == ["control channel lost", "control channel back"] * 3
+
+
+class CountedBell(Bell):
+    """A bell that counts how often it is rung."""
+
+    rings = 0
+
+    def ring(self) -> None:
+        """As ever."""
+        self.rings += 1
+        super().ring()
+
+
+@pytest.mark.usefixtures("prefix")
+async def test_channel_that_stays_away_has_no_beats_made(
+    own_server: StartServer, settings: LoadSettings
+) -> None:
+    """It may be away for long while all else is well: a beat renews every lease."""
+    server = own_server()
+    async with open_parts(settings(url=server.url), make_kind(nothing)) as parts, listening(parts):
+        bell = parts.link.back = CountedBell()
+        async with parts.redis.client() as admin:
+
+            async def is_tried_again() -> bool:
+                return bool((await admin.info("stats"))["rejected_connections"] >= 8)
+
+            await admin.config_set("maxclients", "1")
+            await admin.client_kill_filter(_type="pubsub")
+            await wait_until(is_tried_again, 20)
+            await admin.config_set("maxclients", "100")
+            await hears(parts)
+        assert bell.rings <= 2
 
 
 @pytest.mark.usefixtures("prefix")

@@ -114,7 +114,8 @@ class Subscription:
         if isinstance(error, RedisTimeoutError):
             alone = False  # silence is the server's
             self._link.failed(error, self._patience)
-        self._link.ask()
+        if not (told and self._link.up):  # while only the channel is away, there is nothing to ask
+            self._link.ask()
         await anyio.sleep(PAUSE)
         if told or not (alone and self._link.up):
             return told
