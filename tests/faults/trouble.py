@@ -43,6 +43,7 @@ BEGINS: Final = {
     "valkey lost": "valkey back",
     "steps wait": "steps go on",
     "control channel lost": "control channel back",
+    "a recurring duty failed": "trouble over",
 }
 """What a log says when an outage begins, and when it is over."""
 
