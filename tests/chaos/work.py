@@ -40,6 +40,7 @@ class Work:
     submitted: set[str] = field(default_factory=set)
     asked: dict[str, float] = field(default_factory=dict)
     _said: list[tuple[float, Callable[[], Awaitable[None]]]] = field(default_factory=list)
+    _set_back: float = 0.0
 
     async def do(self, task: Task) -> None:
         """Submit a task and, if it is so planned, kill it."""
@@ -61,6 +62,7 @@ class Work:
 
     async def repeat(self, since: float) -> None:
         """Say again what clients have said since then, as the server has forgotten it."""
+        self._set_back = time.time()
         forgotten = [say for when, say in self._said if when >= since]
         for say in forgotten:
             await say()
@@ -103,10 +105,16 @@ class Work:
         return False
 
     async def _persist(self, call: Callable[[], Awaitable[Value]]) -> Value:
-        """Ask until there is an answer; what is asked is safe to be asked again."""
+        """Ask until there is an answer; what is asked is safe to be asked again.
+
+        An answer that was on its way while the server was set back is of one that has forgotten it.
+        """
         while True:
+            asked = time.time()
             try:
-                return await call()
+                answer = await call()
+                if asked > self._set_back:
+                    return answer
             except NotFoundError:  # it is yet to be said again that there is such a task
                 if not self.stage.troubles.is_during(SET_BACK, time.time()):
                     raise
