@@ -1,7 +1,8 @@
 """Where a measurement plays: a server, a client, and daemons, of its own.
 
-The server listens on loopback and writes its append-only file. A daemon is `python -m musterd run`
-with default settings but its capacity; its log, JSON at `info`, goes to a file.
+The server listens on loopback and writes its append-only file to disk, below `TMPDIR`. A daemon is
+`python -m musterd run` with default settings but its capacity; its log, JSON at `info`, goes to a
+file.
 """
 
 from collections.abc import AsyncIterator
@@ -67,7 +68,7 @@ async def staged(fsync: str = FSYNC) -> AsyncIterator[Stage]:
     config = {"appendonly": "yes", "appendfsync": fsync}
     with (
         TemporaryDirectory(prefix="musterd-bench-") as folder,
-        Server(tcp=True, config=config) as server,
+        Server(tcp=True, config=config, on_disk=True) as server,
         server.client() as blocking,
         Listener(Path(folder)) as listener,
     ):

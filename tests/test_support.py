@@ -6,7 +6,10 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from contextlib import closing
+from pathlib import Path
 
 import pytest
 from redis import ConnectionError as RedisConnectionError
@@ -61,6 +64,13 @@ def test_server_keeps_its_address_over_a_restart(own_server: StartServer, *, tcp
     server.restart()
     with server.client() as client:
         assert client.get("a") == "1"
+
+
+def test_server_stays_on_disk_if_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its data lies where temporary files do, also on a machine with memory to spare."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with closing(Server(on_disk=True)) as server:
+        assert server.directory.parent == tmp_path
 
 
 def test_server_killed_is_down(own_server: StartServer) -> None:

@@ -1,6 +1,6 @@
 """Where a peer plays: a server of its own, its producer and its worker.
 
-The server listens on loopback and writes its append-only file.
+The server listens on loopback and writes its append-only file to disk, below `TMPDIR`.
 """
 
 import contextlib
@@ -106,7 +106,7 @@ async def staged(peer: Peer, cache: Path, fsync: str) -> AsyncIterator[Stage]:
     config = {"appendonly": "yes", "appendfsync": fsync}
     with (
         TemporaryDirectory(prefix="musterd-compare-") as folder,
-        Server(tcp=True, config=config) as server,
+        Server(tcp=True, config=config, on_disk=True) as server,
     ):
         stage = Stage(peer, Path(folder), server, cache)
         with stage.redis:

@@ -30,10 +30,15 @@ class Server:
         tcp: listen on a free loopback port; otherwise on a unix socket alone.
         config: server settings over the defaults (nothing persisted), for example
             `{"appendonly": "yes"}`.
+        on_disk: keep the data folder where temporary files lie, also where there is memory for
+            it: what a file costs is measured with the disk in it.
     """
 
-    def __init__(self, *, tcp: bool = False, config: Mapping[str, str] | None = None) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="musterd-", dir=_place())
+    def __init__(
+        self, *, tcp: bool = False, config: Mapping[str, str] | None = None, on_disk: bool = False
+    ) -> None:
+        place = None if on_disk else _memory()
+        self._folder = tempfile.TemporaryDirectory(prefix="musterd-", dir=place)
         self._config = _BASE_CONFIG | dict(config or {})
         self._process: subprocess.Popen[bytes] | None = None
         self.port = _free_port() if tcp else 0
@@ -173,8 +178,8 @@ class Server:
             return False
 
 
-def _place() -> Path | None:
-    """Where no test waits for a disk that others keep busy; None for the usual place."""
+def _memory() -> Path | None:
+    """Where no test waits for a disk that others keep busy; None where there is no room."""
     return _MEMORY if _MEMORY.is_dir() and disk_usage(_MEMORY).free > _ENOUGH else None
 
 
