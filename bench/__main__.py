@@ -8,50 +8,41 @@ import json
 import statistics
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 
 import anyio
 import click
 
-from bench.measures import ALL, SMALL, Figures, Sizes
+from bench.compare.figures import Spread
+from bench.compare.measures import SMALL, Sizes
+from bench.measures import ALL
+from bench.options import names_option, small_option
 
 
 @click.command()
 @click.option("--times", default=3, show_default=True, help="How often each is measured.")
-@click.option(
-    "--only", default="", metavar="NAME,…", help="Of: " + ", ".join(_.__name__ for _ in ALL)
-)
-@click.option("--small", is_flag=True, help="Much less of everything: whether it works at all.")
+@names_option("--only", ALL)
+@small_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object a line instead.")
-def bench(*, times: int, only: str, small: bool, as_json: bool) -> None:
+def bench(*, times: int, only: list[str], small: bool, as_json: bool) -> None:
     """Measure musterd on a server of its own."""
-    names = only.split(",") if only else [measure.__name__ for measure in ALL]
-    found = anyio.run(_measure, names, times, SMALL if small else Sizes())
+    found = anyio.run(_measure, only, times, replace(Sizes(), **(SMALL if small else {})))
     for name, values in found.items():
-        median = statistics.median(values)
-        if as_json:
-            row = {"name": name, "median": median, "least": min(values), "most": max(values)}
-            click.echo(json.dumps(row))
-        else:
-            click.echo(
-                f"{name:<48}{_show(median):>12}   {_show(min(values))} to {_show(max(values))}"
-            )
+        spread = Spread(statistics.median(values), min(values), max(values))
+        click.echo(
+            json.dumps({"name": name, **asdict(spread)}) if as_json else f"{name:<40}{spread}"
+        )
 
 
 async def _measure(names: Sequence[str], times: int, sizes: Sizes) -> Mapping[str, list[float]]:
     found: dict[str, list[float]] = {}
-    measures = [measure for measure in ALL if measure.__name__ in names]
     for turn in range(times):
-        for number, measure in enumerate(measures):
-            done = turn * len(measures) + number
-            click.echo(f"[{done + 1}/{times * len(measures)}] {measure.__name__}", err=True)
-            figures: Figures = await measure(sizes)
-            for name, value in figures.items():
+        for number, measure in enumerate(names):
+            done = turn * len(names) + number
+            click.echo(f"[{done + 1}/{times * len(names)}] {measure}", err=True)
+            for name, value in (await ALL[measure](sizes)).items():
                 found.setdefault(name, []).append(value)
     return found
-
-
-def _show(value: float) -> str:
-    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"  # noqa: PLR2004 - digits enough
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class Listener:
     ) -> None:
         self._socket.close()
 
-    async def time_of(self, event: str, limit: float = 60.0) -> float:
+    async def time_of(self, event: str, limit: float) -> float:
         """When an event was told, by the monotonic clock; waits for it for `limit` seconds."""
 
         def is_told() -> bool:

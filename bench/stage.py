@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     import redis
 
 PREFIX: Final = "bench"
-FSYNC: Final = "everysec"
 
 
 class Stage:
     """One measurement's.
 
     Attributes:
-        server: the process, and its blocking client.
+        server: the process.
+        redis: a blocking client of the server.
         client: what submits and kills.
         listener: hears what agents tell.
     """
@@ -42,9 +42,7 @@ class Stage:
         self.listener = listener
 
     @asynccontextmanager
-    async def daemon(
-        self, capacity: int = 1000, agents: str = "bench.agents"
-    ) -> AsyncIterator[Daemon]:
+    async def daemon(self, capacity: int, agents: str = "bench.agents") -> AsyncIterator[Daemon]:
         """A daemon that is ready; it ends with the block."""
         env = {
             "MUSTERD_AGENTS": agents,
@@ -63,9 +61,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def staged(fsync: str = FSYNC) -> AsyncIterator[Stage]:
+async def staged() -> AsyncIterator[Stage]:
     """A fresh server with nothing on it."""
-    config = {"appendonly": "yes", "appendfsync": fsync}
+    config = {"appendonly": "yes", "appendfsync": "everysec"}
     with (
         TemporaryDirectory(prefix="musterd-bench-") as folder,
         Server(tcp=True, config=config, on_disk=True) as server,

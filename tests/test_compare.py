@@ -13,6 +13,7 @@ from bench import environments
 from bench.compare import __main__ as compare
 from bench.compare import figures, tables
 from bench.compare.circumstances import Circumstances
+from bench.compare.drivers.library import Library, Producer
 from bench.compare.figures import Row, Spread
 from bench.compare.measures import SMALL, Sizes
 from bench.compare.peers import ALL, DRIVERS, OURS, ROOT
@@ -80,6 +81,34 @@ def test_each_peer_is_there(name: str) -> None:
     assert any(character.isdigit() for character in peer.version)
 
 
+@pytest.mark.parametrize("name", [name for name, peer in ALL.items() if "kill" not in peer.skips])
+def test_who_plays_kill_can(name: str) -> None:
+    """Its driver is of the sort that stops jobs."""
+    assert "(KillingLibrary):" in (DRIVERS / f"{ALL[name].driver}.py").read_text()
+
+
+class Unstoppable(Library):
+    """Takes jobs, and lets them be."""
+
+    def work(self) -> None:
+        """Nothing."""
+
+    async def open(self) -> None:
+        """Nothing."""
+
+    async def submit(self, job: str, *numbers: int) -> object:
+        """Nothing."""
+        return (job, *numbers)
+
+
+async def test_who_cannot_kill_says_so() -> None:
+    """A peer that is told to play what its library does not have fails with what to do."""
+    producer = Producer(Unstoppable())
+    await producer.sleepers(1)
+    with pytest.raises(TypeError, match="Unstoppable stops no job: its peer has to skip 'kill'"):
+        await producer.kills(1, 0, 0)
+
+
 @pytest.mark.parametrize("wanted", [*environments.PINS.glob("*.in")], ids=lambda path: path.stem)
 def test_pins_are_up_to_date(wanted: Path) -> None:
     """What an environment is for is pinned in it. If not: `make lock`."""
@@ -110,11 +139,11 @@ def test_a_worker_that_ends_is_noticed(tmp_path: Path) -> None:
     assert "MUSTERD_CAPACITY" in row.fault
 
 
-def run(*options: str | Path) -> str:
-    """What `python -m bench.compare` prints."""
+def run(*module_and_options: str | Path) -> str:
+    """What a program prints."""
     paths = os.pathsep.join(str(Path(path).resolve()) for path in sys.path)
     done = subprocess.run(
-        [sys.executable, "-m", "bench.compare", *options],
+        [sys.executable, "-m", *module_and_options],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": paths},
         capture_output=True,
@@ -128,9 +157,21 @@ def run(*options: str | Path) -> str:
 def test_a_small_run(tmp_path: Path) -> None:
     """The program measures a real daemon and prints what it found; its rows can be shown again."""
     measured = ["--rounds", "1", "--peers", "musterd", "--only", "drain,kill"]
-    printed = run("--cache", tmp_path, "--small", *measured)
+    printed = run("bench.compare", "--cache", tmp_path, "--small", *measured)
     rows = tmp_path / "compare.jsonl"
     drain, kill = [json.loads(line)["found"] for line in rows.read_text().splitlines()[1:]]
     assert drain["drain"] > 0, printed
     assert kill["kill p99"] >= kill["kill p50"] > 0
-    assert run("--again", rows) == printed
+    assert run("bench.compare", "--again", rows) == printed
+
+
+def test_musterd_alone() -> None:
+    """`python -m bench` prints a line for each figure, of what is compared and of what is not."""
+    printed = run(
+        "bench", "--small", "--times", "1", "--json", "--only", "submit,daemon,command_line"
+    )
+    found = {row["name"]: row["median"] for row in map(json.loads, printed.splitlines())}
+    assert found["plain submit, jobs/s"] > 0
+    assert found["drain, daemon's CPU, µs a job"] >= 0  # it is counted in ticks of 10 ms
+    assert 0 < found["drain, script calls, a job"] < 1
+    assert found["musterd kill, ms"] > 0

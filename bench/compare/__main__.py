@@ -7,55 +7,35 @@ besides spreads over all of them; who begins changes from round to round.
 import os
 import sys
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import anyio
 import click
 
-from bench.compare import measures, peers, tables
+from bench.compare import measures, tables
 from bench.compare.circumstances import Circumstances
 from bench.compare.figures import Row, show
 from bench.compare.measures import SMALL, Sizes
+from bench.compare.peers import ALL as PEERS
 from bench.compare.peers import Peer
 from bench.environments import BuildError
-from bench.options import again_option, cache_option
-
-
-def _names(known: Collection[str], given: str) -> list[str]:
-    """Some of these names, which commas separate; all of them if none are given."""
-    names = given.split(",") if given else list(known)
-    if unknown := sorted(set(names) - set(known)):
-        raise click.BadParameter(f"{unknown[0]!r} is none of: {', '.join(known)}")
-    return names
+from bench.options import again_option, cache_option, names_option, small_option
 
 
 @click.command()
 @click.option("--rounds", default=3, show_default=True, help="How often each peer plays each.")
-@click.option(
-    "--peers",
-    "peer_names",
-    default="",
-    metavar="NAME,…",
-    callback=lambda _context, _option, given: _names(peers.ALL, given),
-    help="Of: " + ", ".join(peers.ALL),
-)
-@click.option(
-    "--only",
-    default="",
-    metavar="NAME,…",
-    callback=lambda _context, _option, given: _names(measures.ALL, given),
-    help="Of: " + ", ".join(measures.ALL),
-)
-@click.option("--small", is_flag=True, help="Much less of everything: whether it works at all.")
+@names_option("--peers", PEERS)
+@names_option("--only", measures.ALL)
+@small_option
 @click.option("--fsync", default="everysec", show_default=True, help="The server's appendfsync.")
 @cache_option
 @again_option
 def compare(
     *,
     rounds: int,
-    peer_names: list[str],
+    peers: list[str],
     only: list[str],
     small: bool,
     fsync: str,
@@ -66,7 +46,7 @@ def compare(
     if again is None:
         again = cache / "compare.jsonl"
         sizes = replace(Sizes(fsync=fsync, cache=cache), **(SMALL if small else {}))
-        chosen = _install([peers.ALL[name] for name in peer_names], cache)
+        chosen = _install([PEERS[name] for name in peers], cache)
         _measure(chosen, only, rounds, sizes, again)
     head, *lines = again.read_text().splitlines()
     click.echo(tables.render(Circumstances.of_line(head), [Row.of_line(line) for line in lines]))

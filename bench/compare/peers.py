@@ -63,6 +63,18 @@ class Peer:
 _NO_KILL: Final = frozenset({"kill"})
 _THREADS: Final = frozenset({"kill", "memory"})
 
+
+def _taskiq(broker: str) -> Peer:
+    """One of the brokers of taskiq-redis."""
+    return Peer(
+        name=f"taskiq-{broker}",
+        driver="taskiq",
+        tuning="uvloop, results kept",
+        settings={"COMPARE_BROKER": broker},
+        skips=_NO_KILL,
+    )
+
+
 ALL: Final[Mapping[str, Peer]] = {
     peer.name: peer
     for peer in (
@@ -80,20 +92,8 @@ ALL: Final[Mapping[str, Peer]] = {
             driver="docket",
             tuning="uvloop, looks each 5 ms (250), pool for all its jobs (100)",
         ),
-        Peer(
-            name="taskiq-stream",
-            driver="taskiq",
-            tuning="uvloop, results kept",
-            settings={"COMPARE_BROKER": "stream"},
-            skips=_NO_KILL,
-        ),
-        Peer(
-            name="taskiq-list",
-            driver="taskiq",
-            tuning="uvloop, results kept",
-            settings={"COMPARE_BROKER": "list"},
-            skips=_NO_KILL,
-        ),
+        _taskiq("stream"),
+        _taskiq("list"),
         Peer(name="arq", driver="arq", tuning="uvloop, looks each 10 ms (500), aborts allowed"),
         Peer(name="streaq", driver="streaq", tuning="uvloop"),
         Peer(

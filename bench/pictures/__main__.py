@@ -15,22 +15,22 @@ from bench import environments
 from bench.compare.figures import show
 from bench.compare.measures import Sizes
 from bench.compare.peers import ROOT
-from bench.options import again_option, cache_option
+from bench.options import again_option, cache_option, names_option
 from bench.pictures.points import ALL
 from bench.pictures.sweeps import games
 
 
 @click.command()
 @click.option("--rounds", default=1, show_default=True, help="How often each point is measured.")
-@click.option("--only", default=",".join(ALL), show_default=True, metavar="NAME,…")
+@names_option("--only", ALL)
 @click.option("--most", default=100_000, show_default=True, help="The largest amount.")
 @cache_option
 @again_option
-def pictures(*, rounds: int, only: str, most: int, cache: Path, again: Path | None) -> None:
+def pictures(*, rounds: int, only: list[str], most: int, cache: Path, again: Path | None) -> None:
     """Draw what a drain, a kill and a sleeping job take, over how many there are."""
     if again is None:
         again = cache / "pictures.jsonl"
-        _measure(rounds, only.split(","), most, Sizes(cache=cache), again)
+        _measure(rounds, only, most, Sizes(cache=cache), again)
     python = environments.build("pictures", cache) / "bin/python"
     subprocess.run(
         [python, "-m", "bench.pictures.drawing", again.resolve(), ROOT / "docs/pictures"],

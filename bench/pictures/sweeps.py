@@ -24,34 +24,18 @@ class Sweep:
     most: Mapping[str, int]
 
 
+_FAR: Final = {
+    "musterd": 100_000, "bullmq": 100_000, "saq": 10_000, "docket": 10_000, "arq": 10_000,
+}  # fmt: skip
+
 SWEEPS: Final[Mapping[str, Sweep]] = {
-    "drain": Sweep(
-        size="jobs",
-        least=100,
-        most={
-            "musterd": 100_000,
-            "bullmq": 100_000,
-            "saq": 10_000,
-            "docket": 10_000,
-            "arq": 10_000,
-        },
-    ),
+    "drain": Sweep(size="jobs", least=100, most=_FAR),
     "kill": Sweep(
         size="alive",
         least=100,
         most={"musterd": 100_000, "docket": 10_000, "arq": 10_000},
     ),
-    "memory": Sweep(
-        size="sleepers",
-        least=1_000,
-        most={
-            "musterd": 100_000,
-            "bullmq": 100_000,
-            "saq": 10_000,
-            "docket": 10_000,
-            "arq": 10_000,
-        },
-    ),
+    "memory": Sweep(size="sleepers", least=1_000, most=_FAR),
 }
 
 AMOUNTS: Final = (100, 500, 1_000, 5_000, 10_000, 50_000, 100_000)

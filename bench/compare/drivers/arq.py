@@ -9,7 +9,7 @@ from arq.jobs import Job
 from arq.worker import Worker
 
 from bench.compare.drivers import bodies
-from bench.compare.drivers.library import CONCURRENCY, URL, Library, main
+from bench.compare.drivers.library import CONCURRENCY, URL, KillingLibrary, main
 
 POLL: Final = 0.01
 PATIENCE: Final = 60
@@ -31,7 +31,7 @@ async def sleep(_context: Any, number: int) -> None:
     await bodies.sleep(number)
 
 
-class Arq(Library):
+class Arq(KillingLibrary):
     """Its pool of connections is its client."""
 
     loop = uvloop.Loop

@@ -7,7 +7,7 @@ from typing import Any, Final
 from celery import Celery
 
 from bench.compare.drivers import bodies
-from bench.compare.drivers.library import CONCURRENCY, URL, Library, main
+from bench.compare.drivers.library import CONCURRENCY, URL, KillingLibrary, main
 
 POOL: Final = os.environ.get("COMPARE_POOL", "threads")
 
@@ -40,7 +40,7 @@ def sleep(number: int) -> None:
 JOBS: Final = {"noop": noop, "stamp": stamp, "sleep": sleep}
 
 
-class CeleryLibrary(Library):
+class CeleryLibrary(KillingLibrary):
     """Its tasks are its client; they know nothing of asyncio."""
 
     def work(self) -> None:

@@ -12,7 +12,7 @@ import uvloop
 from docket import Docket, Worker
 
 from bench.compare.drivers import bodies
-from bench.compare.drivers.library import CONCURRENCY, URL, Library, main
+from bench.compare.drivers.library import CONCURRENCY, URL, KillingLibrary, main
 
 CHECK: Final = timedelta(milliseconds=5)
 
@@ -43,7 +43,7 @@ def make_docket() -> Docket:
     return docket
 
 
-class DocketLibrary(Library):
+class DocketLibrary(KillingLibrary):
     """A docket is its client."""
 
     loop = uvloop.Loop

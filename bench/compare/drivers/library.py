@@ -56,9 +56,13 @@ class Library(ABC):
 
         await asyncio.gather(*(submit_each() for _ in range(_SIDE_BY_SIDE)))
 
+
+class KillingLibrary(Library):
+    """One that can stop a running job from another process. Peers of all others skip `kill`."""
+
+    @abstractmethod
     async def kill(self, handle: Any) -> None:
         """Stop a running job."""
-        raise NotImplementedError
 
 
 class Producer:
@@ -120,12 +124,15 @@ class Producer:
         The gaps between them are random, so that they meet a poll at any time of its period, and
         nothing waits until a kill has come through: a slow one must not put off the next.
         """
+        library = self._library
+        if not isinstance(library, KillingLibrary):
+            raise TypeError(f"{type(library).__name__} stops no job: its peer has to skip 'kill'")
         gaps = random.Random(seed)  # noqa: S311 - to be played again
         asked = []
         for handle in self._sleepers[:count]:
             await asyncio.sleep(gaps.uniform(0, longest))
             asked.append(time.monotonic())
-            task = asyncio.ensure_future(self._library.kill(handle))
+            task = asyncio.ensure_future(library.kill(handle))
             self._kills.add(task)
         return asked
 

@@ -5,7 +5,7 @@ import sys
 
 import musterd
 from bench.compare.drivers import bodies
-from bench.compare.drivers.library import CONCURRENCY, URL, Library, main
+from bench.compare.drivers.library import CONCURRENCY, URL, KillingLibrary, main
 from musterd.client import Client
 from musterd.settings import load
 from musterd.submission import Submission
@@ -29,7 +29,7 @@ async def sleep(context: musterd.Context) -> None:
     await bodies.sleep(context.context)
 
 
-class Musterd(Library):
+class Musterd(KillingLibrary):
     """The client; `VALKEY_URL` says where."""
 
     def work(self) -> None:

@@ -6,7 +6,7 @@ import uvloop
 from saq import Job, Queue, Worker
 
 from bench.compare.drivers import bodies
-from bench.compare.drivers.library import CONCURRENCY, URL, Library, main
+from bench.compare.drivers.library import CONCURRENCY, URL, KillingLibrary, main
 
 
 async def noop(_context: Any) -> None:
@@ -24,7 +24,7 @@ async def sleep(_context: Any, *, number: int) -> None:
     await bodies.sleep(number)
 
 
-class Saq(Library):
+class Saq(KillingLibrary):
     """Its queue is its client."""
 
     loop = uvloop.Loop

@@ -7,7 +7,7 @@ import uvloop
 from streaq import Worker
 
 from bench.compare.drivers import bodies
-from bench.compare.drivers.library import CHUNK, CONCURRENCY, URL, Library, main
+from bench.compare.drivers.library import CHUNK, CONCURRENCY, URL, KillingLibrary, main
 
 PATIENCE: Final = 60
 worker = Worker(
@@ -39,7 +39,7 @@ async def sleep(number: int) -> None:
 JOBS: Final = {"noop": noop, "stamp": stamp, "sleep": sleep}
 
 
-class Streaq(Library):
+class Streaq(KillingLibrary):
     """Its worker is its client, too."""
 
     loop = uvloop.Loop
