@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from tests.checker.contract import milliseconds
-from tests.faults.trouble import TTL, Trouble, last, persist, tell
+from tests.faults.trouble import TTL, Trouble, persist, tell
 from tests.support.pace import within
 from tests.support.wait import wait_until
 
@@ -22,7 +22,7 @@ async def test_another_daemon_settles_a_dead_ones_agents(trouble: Trouble) -> No
     victim = await trouble.daemon()
     agents = [await trouble.scene.start("hold") for _ in range(5)]
     await trouble.daemon()
-    await last(2 * TTL)  # who judges has itself been heard for so long
+    await trouble.last(2 * TTL)  # who judges has itself been heard for so long
     died = time.time()
     victim.kill9()
     for agent_id in agents:

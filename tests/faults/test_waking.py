@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Any
 
-from tests.faults.trouble import TTL, Trouble, last
+from tests.faults.trouble import TTL, Trouble
 from tests.support.daemon import Daemon
 from tests.support.pace import within
 from tests.support.wait import wait_until
@@ -22,7 +22,7 @@ async def test_commands_that_waited_are_dropped(trouble: Trouble) -> None:
     frozen = await trouble.daemon()
     await trouble.scene.start("hold", task_id="mine")
     other = await trouble.daemon()
-    await last(2 * TTL)  # who judges has itself been heard for so long
+    await trouble.last(2 * TTL)  # who judges has itself been heard for so long
     frozen.stop()
     await trouble.scene.publish({"command": "pause", "node": frozen.node})
     await trouble.scene.publish({"command": "kill", "all": True, "node": frozen.node})
@@ -42,7 +42,7 @@ async def test_lost_agents_are_stopped_before_anything_is_heard(trouble: Trouble
     frozen = await trouble.daemon()
     await trouble.scene.start("hold", task_id="lost")
     await trouble.daemon()
-    await last(2 * TTL)
+    await trouble.last(2 * TTL)
     frozen.stop()
     await wait_until(lambda: trouble.has_status("lost.1", "failed"))
     frozen.cont()
@@ -60,7 +60,7 @@ async def test_kill_asked_for_meanwhile_is_carried_out(trouble: Trouble) -> None
     frozen = await trouble.daemon()  # nobody else is there to settle its agents
     agent_id = await trouble.scene.start("hold")
     frozen.stop()
-    await last(2 * TTL)
+    await trouble.last(2 * TTL)
     await trouble.scene.client.kill(agent_id, reason="while it slept")
     frozen.cont()
     assert await trouble.scene.ending(agent_id) == ("killed", "killed")

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -54,8 +54,13 @@ BESIDE: Final = {
 }
 """What it may say besides: of another server, and of a machine that is busy."""
 
-ONCE: Final = range(1, 3)
-"""An outage; and the control channel's loss, where a daemon meets that before the link does."""
+ONCE: Final = range(1, 2)
+
+LOST: Final = {"valkey lost": ONCE, "control channel lost": range(2)}
+"""Nothing is answered; a daemon may meet the loss of its control channel before the link does."""
+
+WAIT: Final = {"steps wait": ONCE}
+"""The server answers and takes no steps."""
 
 
 class Told:
@@ -65,14 +70,15 @@ class Told:
         self._daemon = daemon
         self._before = len(daemon.log())
 
-    async def check(self, times: range) -> None:
-        """It was told so many times, each time by one line at its begin and one at its end."""
+    async def check(self, told: Mapping[str, range]) -> None:
+        """Each of these began so many times, and nothing else; what began has ended as often."""
         await wait_until(self._is_over, 10, "the log says that the outage is over")
         events = self._events()
         begins = [event for event in events if event in BEGINS]
         ends = [BEGINS[event] for event in begins]
         assert sorted(events) == sorted(begins + ends), events
-        assert len(begins) in times, events
+        assert set(begins) <= told.keys(), events
+        assert all(begins.count(event) in times for event, times in told.items()), events
         assert "Traceback" not in self._daemon.own_log_text()
 
     def _is_over(self) -> bool:
@@ -96,6 +102,7 @@ class Trouble:
         self.scene = scene
         self.proxy = proxy
         self.server = scene.server
+        self._begun = anyio.Event()
 
     async def daemon(self, **options: Any) -> Daemon:
         """Start one that offers the kinds of `tests/agents`."""
@@ -168,14 +175,15 @@ class Trouble:
         await self.scene.quiet()
 
     @asynccontextmanager
-    async def outage(self, told: range = ONCE) -> AsyncIterator[None]:
-        """What every outage of Valkey is held to; it lasts as long as the block.
+    async def outage(self, told: Mapping[str, range] = LOST) -> AsyncIterator[None]:
+        """What every outage of Valkey is held to; it lasts from `begun` to the end of the block.
 
         Agents run on through it and nobody is orphaned, though there are two daemons to judge each
         other. A kill that is asked for meanwhile is carried out, and new work is done, within
         `BACK` of its end. Each daemon's log says when it began, and when it was over, and no more
         of it: as often as `told` allows, which is once.
         """
+        self._begun = anyio.Event()
         daemons = [await self.daemon() for _ in range(2)]
         kept = [await self.scene.start("hold") for _ in range(2)]
         doomed = await self.scene.start("hold")
@@ -183,6 +191,7 @@ class Trouble:
         async with anyio.create_task_group() as asking:
             asking.start_soon(self._ask_to_kill, doomed)
             yield
+            assert self._begun.is_set(), "nothing was the matter"
         over = time.time()
         assert (await self.scene.ended(await self.submit("echo"))).status == "completed"
         back = time.time() - over
@@ -196,13 +205,22 @@ class Trouble:
             await log.check(told)
         await self.scene.quiet()
 
+    def begun(self) -> None:
+        """Something is the matter from now on: what is to happen meanwhile may happen."""
+        self._begun.set()
+
+    async def last(self, seconds: float) -> None:
+        """What is the matter goes on for so long."""
+        self.begun()
+        await anyio.sleep(seconds)
+
     async def submit(self, kind: str, context: Any = None, **options: Any) -> str:
         """Submit a task, whatever is the matter with the server; its id."""
         task_id: str = await persist(lambda: self.scene.submit(kind, context, **options))
         return task_id
 
     async def _ask_to_kill(self, agent_id: str) -> None:
-        await anyio.sleep(0.1)
+        await self._begun.wait()
         await persist(lambda: self.scene.client.kill(agent_id))
 
 
@@ -218,11 +236,6 @@ async def persist(call: Callable[[], Awaitable[Any]]) -> Any:
 def tell(measured: str) -> None:
     """Show a figure: `pytest -rP` prints it."""
     sys.stdout.write(f"{measured}\n")
-
-
-async def last(seconds: float) -> None:
-    """A fault goes on for so long."""
-    await anyio.sleep(seconds)
 
 
 @asynccontextmanager

@@ -70,7 +70,7 @@ class Server:
         assert not self.is_running, "the server is running already"
         self.begin()
         deadline = time.monotonic() + _START_LIMIT
-        while not self._answers():
+        while not self.answers():
             if not self.is_running or time.monotonic() > deadline:
                 raise AssertionError(f"the test server did not start:\n{self.log()}")
             time.sleep(0.001)
@@ -93,6 +93,16 @@ class Server:
         self._process = subprocess.Popen(
             leashed(self._command()), cwd=self.directory, start_new_session=True
         )
+
+    def answers(self) -> bool:
+        """Whether it is there and has loaded its data."""
+        try:
+            with redis.Redis.from_url(self.url) as client:
+                return bool(client.ping())
+        except redis.AuthenticationError:  # it answers, though not to us
+            return True
+        except redis.ConnectionError:  # also while it still loads its data
+            return False
 
     def mark(self) -> int:
         """How much it has written by now: bytes of the append-only file that it adds to."""
@@ -167,15 +177,6 @@ class Server:
             config["unixsocket"] = str(self.directory / "socket")
         options = (part for name, value in config.items() for part in (f"--{name}", value))
         return [str(get_binary_path()), *options]
-
-    def _answers(self) -> bool:
-        try:
-            with redis.Redis.from_url(self.url) as client:
-                return bool(client.ping())
-        except redis.AuthenticationError:  # it answers, though not to us
-            return True
-        except redis.ConnectionError:  # also while it still loads its data
-            return False
 
 
 def _memory() -> Path | None:
