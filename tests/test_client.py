@@ -297,8 +297,8 @@ async def test_events_that_are_gone(client: Client) -> None:
 
 async def test_command_without_daemons(client: Client) -> None:
     """Nobody replies, and nobody is waited for."""
-    with anyio.fail_after(within(1)):
-        assert await client.command("ping") == []
+    with anyio.fail_after(within(5)):
+        assert await client.command("ping", limit=600) == []
         assert await client.command("ping", node="n1", limit=0.05) == []
 
 

@@ -33,6 +33,9 @@ REST: Final = 30.0
 TELL: Final = 2.0
 """Seconds between two lines of progress."""
 
+LOOK: Final = 0.1
+"""Seconds between two looks at whether a promise was broken."""
+
 EVIDENCE: Final = 60
 """Lines of the daemons' logs that are shown with a break."""
 
@@ -150,7 +153,7 @@ class _Run:
         """Tell how it goes, and end it all as soon as a promise is seen to be broken."""
         began = told = anyio.current_time()
         while not self._is_broken():
-            await anyio.sleep(0.1)
+            await anyio.sleep(LOOK)
             self._stage.look()
             now = anyio.current_time()
             if now - told >= TELL:

@@ -10,8 +10,8 @@ from musterd import procfs
 from tests.faults.trouble import Trouble, tell
 from tests.support.wait import wait_until
 
-LEASE = 3.0
-"""Seconds: a third of them is left for the machine to be slow in."""
+LEASE = 4.5
+"""Seconds: a third of them, the grace, is left for the machine to be slow in."""
 
 KINDS = """
 [agents.alone]
@@ -47,18 +47,18 @@ def write(folder: Path, pause: float) -> str:
 
 async def test_exclusive_agent_ends_before_its_lease(trouble: Trouble, kinds: str) -> None:
     """Cut off from Valkey it is stopped in time; an agent that may overlap runs on."""
-    daemon = await trouble.daemon(MUSTERD_AGENTS=kinds, MUSTERD_HEARTBEAT_TTL=str(LEASE))
+    lease = {"MUSTERD_HEARTBEAT_TTL": str(LEASE), "MUSTERD_KILL_GRACE": str(LEASE / 3)}
+    daemon = await trouble.daemon(MUSTERD_AGENTS=kinds, **lease)
     for kind in ("alone", "shared"):
         await trouble.scene.submit(kind, task_id=kind)
         await wait_until(partial(trouble.processes_of, f"{kind}.1"))
         await wait_until(partial(trouble.has_status, f"{kind}.1", "running"))
     (pid,) = trouble.processes_of("alone.1")
     trouble.proxy.stall()
-    cut = time.monotonic()
     await wait_until(lambda: b"MUSTERD_AGENT_ID=alone.1" not in procfs.environment(pid))
-    took = time.monotonic() - cut
-    tell(f"stopped after {took:.2f} s of a lease of {LEASE:g} s")
-    assert took < LEASE
+    left = await trouble.scene.redis.pttl(trouble.scene.keys.heartbeat("alone.1"))
+    tell(f"stopped {left} ms before the end of its lease of {LEASE:g} s")
+    assert left > 0
     assert trouble.processes_of("shared.1")
     assert any(
         line["event"] == "lease may run out, the exclusive agent is stopped"
@@ -75,7 +75,7 @@ async def test_exclusive_agent_ends_before_its_lease(trouble: Trouble, kinds: st
 async def test_exclusive_agent_lives_while_its_lease_is_renewed(
     trouble: Trouble, kinds: str
 ) -> None:
-    """Many leases long, with a grace that is longer than any lease."""
+    """Longer than two leases, with a grace that is longer than any lease."""
     lease = {"MUSTERD_HEARTBEAT_TTL": "3", "MUSTERD_KILL_GRACE": "30"}
     await trouble.daemon(MUSTERD_AGENTS=kinds, **lease)
     await trouble.scene.submit("alone", task_id="alone")

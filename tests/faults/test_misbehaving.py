@@ -263,8 +263,7 @@ async def test_a_coroutine_that_blocks_for_less_than_half_the_ttl(scene: Scene) 
     assert other.process is not None
     lost = {"lease lost", "agent superseded", "agent settled"}
     assert not [line for line in daemon.log() + other.log() if line["event"] in lost]
-    (line,) = [line for line in loop_lines(daemon) if line["event"] == "event loop is blocked"]
-    assert line["agent_id"] == agent_id
+    assert {line["agent_id"] for line in loop_lines(daemon) if "agent_id" in line} == {agent_id}
 
 
 async def test_a_coroutine_that_blocks_for_longer(scene: Scene) -> None:

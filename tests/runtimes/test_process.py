@@ -382,8 +382,10 @@ async def test_who_does_not_end_is_named(
     tmp_path: Path, lines: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """One that no signal reaches keeps the agent from ending; a warning, once, says so."""
+    refused: list[object] = []
 
-    def refuse(*_: object) -> None:
+    def refuse(*signalled: object) -> None:
+        refused.append(signalled)
         raise PermissionError
 
     monkeypatch.setattr(group_module, "_PATIENCE", 0.1)
@@ -392,7 +394,8 @@ async def test_who_does_not_end_is_named(
 
     async def let_go() -> None:
         await wait_until(lambda: any(line["log_level"] == "warning" for line in lines))
-        await anyio.sleep(0.2)  # time for a second warning
+        until = len(refused) + 20  # ten rounds of it, each of 0.05 s: time for a second warning
+        await wait_until(lambda: len(refused) >= until)
         monkeypatch.undo()
 
     async with anyio.create_task_group() as group:

@@ -21,6 +21,9 @@ COUNT: Final = 50_000 if os.environ.get("HYPOTHESIS_PROFILE") == "deep" else 2_0
 PACE: Final = 200
 """Messages under way at once: a listener with too much waiting is cut off by the server."""
 
+TTL: Final = 12
+"""Seconds; agents' leases outlast a loop that stands still for less than half of them."""
+
 MEMORY: Final = 64
 """MiB that the daemon may grow by."""
 
@@ -85,7 +88,7 @@ def memory(daemon: Daemon) -> int:
 @pytest.mark.timeout(300)
 async def test_messages_that_are_no_commands(scene: Scene) -> None:
     """Each is one warning; the daemon answers, its agents run on, its memory stays what it was."""
-    daemon = await scene.daemon(MUSTERD_HEARTBEAT_TTL="6")
+    daemon = await scene.daemon(MUSTERD_HEARTBEAT_TTL=str(TTL))
     agents = [await scene.start("hold"), await scene.start("hold")]
     chance = random.Random(7)  # noqa: S311 - the same messages each time
     source = filter(is_refused, mutations(chance))
@@ -106,11 +109,10 @@ async def test_messages_that_are_no_commands(scene: Scene) -> None:
     await wait_until(all_refused, 30)
     assert (await scene.ask({"command": "ping"}))["node"] == daemon.node
     assert sent == 2 * (COUNT + len(GIANTS))
-    warned = [
-        line
-        for line in daemon.log()
-        if line["level"] == "warning" and not line["event"].startswith("event loop ")
-    ]
+    warned = [line for line in daemon.log() if line["level"] == "warning"]
+    stalls = [line for line in warned if line["event"].startswith("event loop ")]
+    assert all(line["seconds"] < TTL / 2 for line in stalls), stalls  # of a busy machine
+    warned = [line for line in warned if line not in stalls]
     assert [line["event"] for line in warned] == ["command refused"] * sent
     assert max(len(line["error"]) for line in warned) < 500
     assert "Traceback" not in daemon.own_log_text()

@@ -1,4 +1,8 @@
-"""How patient a test is: a bound holds on an idle machine, and grows with what else one does."""
+"""How patient a test is: a bound holds on an idle machine, and grows with what else one does.
+
+So it is of use for how soon something happens, and for nothing else. A bound that keeps a slower
+way out, or that something must never pass, stays as it is.
+"""
 
 import os
 from pathlib import Path
