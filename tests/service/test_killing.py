@@ -80,7 +80,7 @@ async def test_command_that_ignores_sigterm_is_forced(scene: Scene) -> None:
 async def test_agent_is_killed_while_it_cleans_up(scene: Scene) -> None:
     """`killed` is told when the coroutine has unwound, however long that takes."""
     await scene.daemon()
-    agent_id = await scene.start("careful", 0.3)
+    agent_id = await scene.start("careful", 0.9)
     await scene.client.kill(agent_id)
     assert (await scene.agent(agent_id)).status == "running"
     await check_killed(scene, agent_id)
@@ -110,12 +110,11 @@ async def test_waiting_task_fails_at_once(scene: Scene) -> None:
     await scene.checker.check_quiet()
 
 
-async def test_spawning_agent_never_runs(scene: Scene) -> None:
-    """A kill that comes between claim and start ends the agent before its body begins."""
+async def test_kill_that_races_the_start_has_one_outcome(scene: Scene) -> None:
+    """Before the claim, before the start, or too late: the killer is told which."""
     await scene.daemon()
     for _ in range(20):
         task_id = await scene.submit("echo")
-        # As one transaction with the claim's event it cannot be timed; so it is tried often.
         with_agent = f"{task_id}.1"
         try:
             outcome = await scene.client.kill(task_id)
@@ -246,7 +245,7 @@ async def test_result_that_came_with_a_kill_is_kept(scene: Scene, tmp_path: Path
 async def test_bare_publish_for_another_nodes_agent(scene: Scene) -> None:
     """Each daemon writes the request down, only one is there, and each reply makes sense."""
     one = await scene.daemon()
-    agent_id = await scene.start("careful", 0.5)
+    agent_id = await scene.start("careful", 0.9)
     other = await scene.daemon()
     replies = await scene.ask({"command": "kill", "agentId": agent_id, "id": "k1"}, count=2)
     assert {reply["node"] for reply in replies} == {one.node, other.node}

@@ -79,7 +79,7 @@ async def test_key_of_a_wrong_type(unwatched: Scene, name: str) -> None:
     assert (await scene.ask({"command": "ping"}))["ok"]
     await _repair(scene, key, kept)
     assert (await scene.ended(await scene.submit("echo"))).status == "completed"
-    assert await daemon_lives(scene, daemon.node)
+    await _beats(scene, daemon, 1)
     assert "Traceback" not in daemon.own_log_text()
     await scene.client.kill_all()
     await scene.ended(agent_id)
@@ -123,11 +123,6 @@ async def _repair(scene: Scene, key: str, kept: tuple[bytes | None, int]) -> Non
             await raw.restore(key, max(0, ttl), content, replace=True)
 
 
-async def daemon_lives(scene: Scene, node: str) -> bool:
-    """Whether the node's record is renewed."""
-    return bool(await wait_until(lambda: scene.redis.exists(scene.keys.node(node)), 5))
-
-
 async def test_all_state_is_deleted(open_own: OpenOwn) -> None:
     """FLUSHALL under a daemon: its agents stop, it lives, and new work runs."""
     async with open_own() as scene:
@@ -137,7 +132,7 @@ async def test_all_state_is_deleted(open_own: OpenOwn) -> None:
         await scene.redis.flushall()
         await wait_until(lambda: scene.noted("end", agents[0]), 5)
         await wait_until(lambda: not Path(f"/proc/{pid}").exists(), 5)
-        assert await daemon_lives(scene, daemon.node)
+        await _beats(scene, daemon, 1)
 
         async def submits() -> bool:
             return bool(await scene.redis.exists(scene.keys.kinds))
