@@ -24,7 +24,7 @@ from tests.checker.checking import checking
 from tests.support.fixtures import StartServer
 from tests.support.pace import within
 from tests.support.server import Server
-from tests.support.wait import wait_until
+from tests.support.wait import pass_time, wait_until
 from tests.support.world import KIND, World
 
 LIVES = 40
@@ -297,7 +297,7 @@ async def test_silent_server_gets_steps_twice_and_applies_them_once(
         for _ in range(2):
             await some_progress(world)
             durable.pause()
-            await anyio.sleep(0.7)  # the trouble itself: longer than two calls may take
+            await pass_time(0.7)  # longer than two calls may take
             durable.resume()
 
     await lead_lives(durable, prefix, trouble)

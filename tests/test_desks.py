@@ -21,7 +21,7 @@ from tests.service.parts import EPOCH, Parts, make_kind, open_parts
 from tests.support.fixtures import LoadSettings, StartServer
 from tests.support.pace import within
 from tests.support.steps import Unheard
-from tests.support.wait import wait_until
+from tests.support.wait import pass_time, wait_until
 
 
 async def nothing(_: Context) -> None:
@@ -167,7 +167,7 @@ async def test_little_is_handed_in_while_the_server_is_away() -> None:
         for number in range(10_000):
             desk.output("stdout", str(number))
             desk.progress(None, str(number))
-        await anyio.sleep(0.3)  # noqa: ASYNC251, RUF100 - three rounds that must not be
+        await pass_time(0.3)  # three rounds that must not be
         assert Counter(step[0] for step in steps.handed_in) == {"output": 1}
         note = desk.take(1e9)
     assert note is not None

@@ -18,6 +18,7 @@ from musterd.probe import INTERVAL, LATE, PATIENCE, Probe
 from tests.support.pace import within
 from tests.support.proxy import Proxy, Way
 from tests.support.server import Server
+from tests.support.wait import pass_time
 
 BACK = 2.0
 """Seconds within which a call fails or is answered once bytes pass again: less than it may take."""
@@ -48,12 +49,6 @@ async def redis(proxy: Proxy, link: Link) -> AsyncIterator[Redis]:
         await redis.ping()
         yield redis
         beside.cancel_scope.cancel()
-
-
-async def pass_time(seconds: float) -> None:
-    """Let beats come and go."""
-    with anyio.move_on_after(seconds):
-        await anyio.sleep_forever()
 
 
 async def test_swallowed_call_fails_once_the_server_is_back(redis: Redis, proxy: Proxy) -> None:

@@ -12,7 +12,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import anyio
 import pytest
@@ -248,9 +247,16 @@ async def test_one_whose_result_is_no_result(scene: Scene) -> None:
     assert memory(daemon) < before + MEMORY
 
 
-def loop_lines(daemon: Daemon) -> list[dict[str, Any]]:
-    """What the log says about the event loop."""
-    return [line for line in daemon.log() if str(line["event"]).startswith("event loop")]
+def blamed(daemon: Daemon) -> set[str]:
+    """The agents that have blocked the event loop; on a busy machine others hold it up, too."""
+    lines = [line for line in daemon.log() if line["event"] == "event loop is blocked"]
+    return {line["agent_id"] for line in lines if "agent_id" in line}
+
+
+def stood_still(daemon: Daemon) -> float:
+    """Seconds for which the event loop stood still, the longest time that is over."""
+    lines = [line for line in daemon.log() if line["event"] == "event loop was blocked"]
+    return max((line["seconds"] for line in lines), default=0.0)
 
 
 async def test_a_coroutine_that_blocks_for_less_than_half_the_ttl(scene: Scene) -> None:
@@ -263,7 +269,7 @@ async def test_a_coroutine_that_blocks_for_less_than_half_the_ttl(scene: Scene) 
     assert other.process is not None
     lost = {"lease lost", "agent superseded", "agent settled"}
     assert not [line for line in daemon.log() + other.log() if line["event"] in lost]
-    assert {line["agent_id"] for line in loop_lines(daemon) if "agent_id" in line} == {agent_id}
+    assert blamed(daemon) == {agent_id}
 
 
 async def test_a_coroutine_that_blocks_for_longer(scene: Scene) -> None:
@@ -277,16 +283,14 @@ async def test_a_coroutine_that_blocks_for_longer(scene: Scene) -> None:
     asked = await scene.start("hold", max_attempts=1)
     await scene.daemon(node="second", MUSTERD_AGENTS=KINDS, MUSTERD_HEARTBEAT_TTL=str(TTL))
     agent_id = await scene.start("blocks", TTL * 3, max_attempts=1)
-    await wait_until(lambda: loop_lines(blocked), 10, "it blocks")
+    await wait_until(lambda: agent_id in blamed(blocked), 10, "it blocks")
     await scene.client.kill(asked)
     assert await scene.ending(beside, 20) == ("failed", "lost")
     assert await scene.ending(asked, 20) == ("failed", "lost")
     assert await scene.ending(asked[:-2]) == ("failed", "killed")
     assert await scene.ending(agent_id) == ("failed", "lost")
-    await wait_until(lambda: len(loop_lines(blocked)) == 2, 20, "it moves again")
-    during, after = loop_lines(blocked)
-    assert during["agent_id"] == agent_id
-    assert after["seconds"] == pytest.approx(TTL * 3, abs=2)
+    await wait_until(lambda: stood_still(blocked) > TTL * 2, 20, "it moves again")
+    assert blamed(blocked) == {agent_id}
     for one in (beside, asked, agent_id):
         await wait_until(partial(scene.noted, "end", one), 10, f"{one} is stopped")
     entries = await scene.redis.xrange(scene.keys.events_log)

@@ -19,7 +19,7 @@ from tests.support.fixtures import StartDaemon
 from tests.support.pace import within
 from tests.support.proxy import Proxy
 from tests.support.server import Server
-from tests.support.wait import wait_until
+from tests.support.wait import pass_time, wait_until
 
 TTL: Final = 1.0
 
@@ -212,7 +212,7 @@ class Trouble:
     async def last(self, seconds: float) -> None:
         """What is the matter goes on for so long."""
         self.begun()
-        await anyio.sleep(seconds)
+        await pass_time(seconds)
 
     async def submit(self, kind: str, context: Any = None, **options: Any) -> str:
         """Submit a task, whatever is the matter with the server; its id."""

@@ -11,7 +11,7 @@ from musterd import procfs
 from tests.service.scene import OpenOwn, Scene
 from tests.support.daemon import Daemon
 from tests.support.pace import within
-from tests.support.wait import wait_until
+from tests.support.wait import pass_time, wait_until
 
 RECOVERED = 1 + 1 / 3 + 2
 """Seconds within which a dead daemon's agents are settled at a TTL of 1 s, with some to spare."""
@@ -196,17 +196,17 @@ async def test_outage_of_valkey_orphans_no_one(open_own: OpenOwn, outage: str) -
         agents = [await scene.start("hold") for _ in range(6)]
         if outage == "pause":
             scene.server.pause()
-            await anyio.sleep(1.5)
+            await pass_time(1.5)
             scene.server.resume()
         else:
             scene.server.kill()
-            await anyio.sleep(1.5)
+            await pass_time(1.5)
             scene.server.start()
         deadline = anyio.current_time() + 3
         while anyio.current_time() < deadline:
             for agent_id in agents:
                 assert (await scene.agent(agent_id)).status == "running"
-            await anyio.sleep(0.05)
+            await pass_time(0.05)
         assert await scene.redis.exists(*map(scene.keys.heartbeat, agents)) == len(agents)
         await scene.quiet()
 

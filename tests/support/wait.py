@@ -55,6 +55,14 @@ async def wait_until(
     )
 
 
+async def pass_time(seconds: float) -> None:
+    """What a test has brought about goes on for so long, or nothing must happen for so long.
+
+    Never a wait for something: that is `wait_until`.
+    """
+    await anyio.sleep(seconds)
+
+
 def _place(condition: Callable[[], object]) -> str:
     code = getattr(condition, "__code__", None)
     name = getattr(condition, "__qualname__", repr(condition))
