@@ -17,6 +17,7 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
+import orjson
 import structlog
 from structlog.contextvars import merge_contextvars
 from structlog.dev import ConsoleRenderer, plain_traceback
@@ -49,7 +50,7 @@ _CONTROL_CHARACTERS = (
     | dict.fromkeys(range(0x80, 0xA0), 0xFFFD)
 )
 
-_encode = json.JSONEncoder(separators=(",", ":"), skipkeys=True, default=repr).encode
+_encode_anything = json.JSONEncoder(separators=(",", ":"), skipkeys=True, default=repr).encode
 
 
 def configure(level: str, log_format: str) -> None:
@@ -124,11 +125,15 @@ def _keep(logger: Any, level: str, record: EventDict) -> EventDict:
     return record
 
 
-def _as_json(_logger: Any, level: str, record: EventDict) -> str:
+def _as_json(_logger: Any, level: str, record: EventDict) -> bytes:
     now = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
     # These three come first, and no value that an agent logs takes their place.
     own = {"timestamp": f"{now}Z", "level": level, "event": record.get("event")}
-    return _encode({**own, **record, **own})
+    line = {**own, **record, **own}
+    try:
+        return orjson.dumps(line, default=repr)
+    except TypeError:  # keys that are no text, a number of over 64 bits, half a surrogate pair
+        return _encode_anything(line).encode()
 
 
 def _escape(_logger: Any, _level: str, record: EventDict) -> EventDict:
@@ -149,10 +154,11 @@ class _StandardError:
     def __init__(self, *_args: Any) -> None:
         pass
 
-    def _write(self, line: str) -> None:
+    def _write(self, line: str | bytes) -> None:
         if sys.stderr is None:  # it was closed at our start: the number may be a socket's by now
             return
-        _writer.write(f"{line}\n".encode(errors="backslashreplace"))
+        text = line if isinstance(line, bytes) else line.encode(errors="backslashreplace")
+        _writer.write(text + b"\n")
 
     debug = info = warning = error = critical = _write
 

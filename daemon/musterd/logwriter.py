@@ -8,6 +8,7 @@ lines go out, and for as long as they are told when none do.
 import os
 import select
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -19,6 +20,9 @@ LIMIT: Final = 64 * 1024 * 1024
 
 _BATCH: Final = 64 * 1024
 """Bytes of one write, about; each may have to wait 5 ms for the interpreter."""
+
+_GATHER: Final = 0.005
+"""Seconds for which lines gather: who logs gives way to the thread each time that it wakes."""
 
 
 class LogWriter:
@@ -127,6 +131,8 @@ class LogWriter:
     def _take(self) -> list[bytes]:
         with self._filled:
             self._filled.wait_for(lambda: self._lines)
+        time.sleep(_GATHER)
+        with self._filled:
             batch: list[bytes] = []
             size = 0
             while self._lines and size < _BATCH:
