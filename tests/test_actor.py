@@ -11,6 +11,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from musterd.actor import Actor, Stop
+from musterd.clocks import boottime
 from musterd.jsons import MAX_BYTES, Json
 from musterd.moves import KillOrder, KillTarget
 from musterd.runtimes.base import AgentFailed, Context, ContextRejected, OutOfMemory
@@ -217,11 +218,12 @@ async def test_retry_waits_twice_as_long_each_time(
 async def run_until_started(
     parts: Parts, actor: Actor, then: Callable[[], Awaitable[None] | None]
 ) -> None:
-    """Run an actor, and do something as soon as its record says that it runs."""
+    """Run an actor, and do something as soon as its body may run."""
     with anyio.fail_after(within(5)):
         async with anyio.create_task_group() as group:
             group.start_soon(actor.run)
-            await wait_until(lambda: parts.is_status(actor.claim.agent_id, "running"))
+            await wait_until(lambda: actor.started)
+            assert await parts.is_status(actor.claim.agent_id, "running")
             done = then()
             if done is not None:
                 await done
@@ -301,6 +303,26 @@ async def test_old_word_to_start_is_not_followed(
             await wait_until(lambda: actor.gone)
             assert await ending(near, actor) == ("failed", "lost", "failed", "lost")
     assert not ran
+
+
+@pytest.mark.parametrize(("renewals", "runs"), [(0.0, [True]), (1.0, [])])
+async def test_only_a_fresh_claim_is_the_word_to_start(
+    parts: Parts, renewals: float, runs: list[bool]
+) -> None:
+    """Its lease cannot be over: nobody is asked. After a renewal's time the server is."""
+    ran = []
+
+    async def body(_: Context) -> None:
+        ran.append(True)
+
+    actor = await make_actor(parts, body)
+    actor.claimed_at = boottime() - renewals * parts.settings.heartbeat_interval
+    await parts.store.settle(
+        [actor.claim.agent_id], parts.settings.node, ended=[parts.owner.rpartition("/")[2]]
+    )
+    await actor.run()
+    assert await ending(parts, actor) == ("failed", "lost", "failed", "lost")
+    assert ran == runs
 
 
 async def test_lost_agent_writes_nothing(parts: Parts) -> None:

@@ -40,7 +40,7 @@ async def test_commands_of_a_lifecycle(own_server: StartServer, prefix: str) -> 
                 ("finish", agent[0], agent[1], "completed", "", "", "", 0) for agent in agents
             )
             await count("finish", *endings)
-    most = {"submit": 5, "claim": 9, "start": 9, "finish": 12}
+    most = {"submit": 4, "claim": 9, "start": 2, "finish": 9}
     assert {what for what, cost in costs.items() if cost > most[what]} == set(), costs
 
 
@@ -62,4 +62,4 @@ async def test_calls_under_load(
             await wait_until(lambda: asking.zcard(completed) == TASKS, 50)
             cost = Cost.so_far(asking).since(before)
     assert cost.wire / TASKS < 0.2, cost
-    assert cost.inside / TASKS < 40, cost
+    assert cost.inside / TASKS < 24, cost

@@ -38,7 +38,9 @@ GIVEN_TO_AGENTS = {
     "MUSTERD_CHECKPOINT",
 }
 SOURCES = ("daemon/musterd", "daemon/musterd/lua", "tests", "docs", "systemd", ".")
-LOGGERS = {"log", "_log", "structlog.get_logger()", "late_log.logger()", "self._troubles"}
+LOGGERS = {
+    "log", "self.log", "_log", "structlog.get_logger()", "late_log.logger()", "self._troubles",
+}  # fmt: skip
 LOG_LEVELS = {"info", "warning", "error", "exception", "met"}
 NOT_THE_DAEMON = {"demo", "doctor", "top"}
 

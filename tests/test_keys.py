@@ -40,8 +40,9 @@ def test_names_are_those_of_the_contract() -> None:
 
 async def test_lua_has_the_same_names(redis: Redis) -> None:
     """Each constant of the scripts is what Python makes of the same prefix."""
-    names = re.findall(r"^local ([A-Z_]+) =", keys.lua(), re.MULTILINE)
-    script = f"local P = ARGV[1]\n{keys.lua()}return {{{','.join(names)}}}"
+    source = keys.lua(" ".join(keys._PARTS))
+    names = re.findall(r"^local ([A-Z_]+) =", source, re.MULTILINE)
+    script = f"local P = ARGV[1]\n{source}return {{{','.join(names)}}}"
     found = set(await redis.eval(script, 0, "{p}"))
     wanted = {K.task(""), K.agent(""), K.queue(""), K.tasks(""), K.agents(""), K.heartbeat("")}
     wanted |= {

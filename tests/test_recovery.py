@@ -100,7 +100,7 @@ async def test_nobody_judges_before_it_was_heard_long_enough(dead: Parts, parts:
     agents = await take(dead, 2)
     await die(dead, agents)
     await sweep(parts, 20, 40, 60, 79.9)
-    assert await statuses(parts, agents) == {"spawning"}
+    assert await statuses(parts, agents) == {"running"}
     await sweep(parts)
     assert await statuses(parts, agents) == {"failed"}
 
@@ -110,7 +110,7 @@ async def test_nobody_judges_after_it_stood_still(dead: Parts, parts: Parts) -> 
     agents = await take(dead, 1)
     await die(dead, agents)
     await sweep(parts, 20, 40, 101, 121, 141, 161, 180.9)
-    assert await statuses(parts, agents) == {"spawning"}
+    assert await statuses(parts, agents) == {"running"}
     await sweep(parts, 20, 40, 101, 121, 141, 161, 181)
     assert await statuses(parts, agents) == {"failed"}
 
@@ -126,7 +126,7 @@ async def test_owner_that_gave_a_sign_is_alive(dead: Parts, parts: Parts, sign: 
     if sign == "heartbeat":
         await dead.store.renew(agents)
     await sweep(parts)
-    assert await statuses(parts, agents) == {"spawning"}
+    assert await statuses(parts, agents) == {"running"}
     await die(dead, agents)
     await sweep(parts)
 
@@ -140,7 +140,7 @@ async def test_agent_that_cannot_be_settled_holds_up_no_other(dead: Parts, parts
     await parts.redis.hset(key, "attempt", "nonsense")
     await sweep(parts)
     assert [(await parts.agent(agent_id)).status for agent_id in agents] == [
-        "failed", "failed", "spawning", "failed", "failed",
+        "failed", "failed", "running", "failed", "failed",
     ]  # fmt: skip
     await parts.redis.hset(key, "attempt", attempt)
     await sweep(parts)

@@ -140,13 +140,14 @@ async def test_refused_steps_of_an_agent(store: Store, world: World) -> None:
     assert missing.value.record_id == "other.1"
     with pytest.raises(NotOwnerError):
         await store.finish(claim.agent_id, "x", Ending("completed"))
+    agent_id, token = await world.spawned("taken-again")
     with pytest.raises(IllegalStepError) as illegal:
-        await store.finish(claim.agent_id, claim.token, Ending("completed"))
+        await store.finish(agent_id, token, Ending("completed"))
     assert (illegal.value.source, illegal.value.target) == ("spawning", "completed")
     await world.redis.delete(world.keys.task("t"))
     await world.plant(world.keys.task("t"))
     with pytest.raises(BrokenRecordError, match="holds a string where a hash belongs"):
-        await store.start(claim.agent_id, claim.token)
+        await store.finish(claim.agent_id, claim.token, Ending("completed"))
 
 
 async def test_kill(store: Store) -> None:
@@ -223,7 +224,7 @@ async def test_dead_nodes_and_what_they_own(store: Store, world: World) -> None:
 async def test_shared_key_that_is_broken_is_no_answer(store: Store, world: World) -> None:
     """An error, and never something made up; of many tasks at once just those that were met."""
     nodes = Nodes(Plain(world))
-    await world.plant(world.keys.nodes)
+    await world.plant(world.keys.events_log)
     refused = [
         store.submit(Submission(kind=KIND)),
         store.claim(1, "s", 1, []),
@@ -237,7 +238,7 @@ async def test_shared_key_that_is_broken_is_no_answer(store: Store, world: World
         nodes.release(),
     ]
     for operation in refused:
-        with pytest.raises(BrokenRecordError, match=world.keys.nodes):
+        with pytest.raises(BrokenRecordError, match=world.keys.events_log):
             await operation
     assert await store.kill_tasks(["t"], "", KillOrder()) == []
     assert all(isinstance(answer, MusterdError) for answer in await store.settle(["t.1"], "n1"))

@@ -16,6 +16,7 @@ from tests.checker.checking import checking
 from tests.service.parts import Parts, claiming, make_kind, open_parts
 from tests.support.fixtures import LoadSettings, StartServer
 from tests.support.pace import within
+from tests.support.proxy import Proxy, Way
 from tests.support.server import Server
 from tests.support.wait import wait_until
 
@@ -70,6 +71,12 @@ def by_bell_alone(monkeypatch: pytest.MonkeyPatch) -> None:
 def alive(parts: Parts, count: int) -> Callable[[], bool]:
     """Whether so many agents run."""
     return lambda: parts.supervisor.crew.count() == count
+
+
+def runs(parts: Parts, agent_id: str) -> Callable[[], bool]:
+    """Whether the daemon runs this agent; its record says so as soon as it is claimed."""
+    actors = parts.supervisor.crew.actors
+    return lambda: agent_id in actors and actors[agent_id].started
 
 
 async def test_slow_look_finds_what_no_message_told_of(parts: Parts) -> None:
@@ -184,19 +191,47 @@ async def test_what_is_claimed_after_a_shutdown_is_stopped(parts: Parts) -> None
 
 
 async def test_agent_whose_claim_was_not_answered_is_adopted(parts: Parts) -> None:
-    """It never started: no attempt is used up."""
+    """It was never run: no attempt is used up."""
     task_id = await parts.submit("hold", max_attempts=1)
-    await parts.claim("hold")
+    await parts.claim_in_vain("hold")
     parts.supervisor.audit(await parts.membership.renew())
-    await wait_until(lambda: parts.is_status(f"{task_id}.1", "running"))
+    await wait_until(runs(parts, f"{task_id}.1"))
+
+
+async def test_kill_that_is_heard_before_the_claims_answer(
+    server: Server, prefix: str, settings: LoadSettings
+) -> None:
+    """The agent is alive on the server, and nobody has it yet: it never runs."""
+    ran = []
+
+    async def body(_: Context) -> None:
+        ran.append(True)
+
+    with Proxy(server.url) as proxy:
+        async with (
+            checking(server.url, prefix),
+            open_parts(settings()) as near,
+            open_parts(settings(url=proxy.url), make_kind(body)) as parts,
+            claiming(parts),
+        ):
+            await anyio.wait_all_tasks_blocked()  # it has looked, and found nothing
+            agent_id = f"{await near.submit()}.1"
+            proxy.stall(Way.REPLIES)
+            parts.supervisor.wake()
+            await wait_until(lambda: near.is_status(agent_id, "running"))
+            await near.store.kill(KillTarget("agent", agent_id), KillOrder(reason="enough"))
+            parts.supervisor.crew.kill(agent_id, None, "enough")
+            proxy.heal()
+            await wait_until(lambda: near.is_status(agent_id, "killed"))
+    assert not ran
 
 
 async def test_exclusive_agent_that_is_adopted_has_a_lease(parts: Parts) -> None:
     """It ends with it like any other, should the server go away before the next renewal."""
     task_id = await parts.submit("alone")
-    await parts.claim("alone")
+    await parts.claim_in_vain("alone")
     parts.supervisor.audit(await parts.membership.renew())
-    await wait_until(lambda: parts.is_status(f"{task_id}.1", "running"))
+    await wait_until(runs(parts, f"{task_id}.1"))
     parts.supervisor.crew.expire(boottime() + 2 * parts.settings.heartbeat_ttl, 0.1)
     await wait_until(lambda: parts.is_status(f"{task_id}.1", "failed"))
     assert (await parts.agent(f"{task_id}.1")).reason == "lost"
@@ -206,7 +241,7 @@ async def test_grace_does_not_outlast_an_exclusive_agents_lease(parts: Parts) ->
     """Stopped for something else, with a long grace, it is forced before its lease runs out."""
     agent_id = f"{await parts.submit('slow')}.1"
     parts.supervisor.wake()
-    await wait_until(lambda: parts.is_status(agent_id, "running"))
+    await wait_until(runs(parts, agent_id))
     parts.supervisor.crew.shut_down(600)
     parts.supervisor.crew.expire(boottime() + 2 * parts.settings.heartbeat_ttl, 0.1)
     await wait_until(lambda: parts.is_status(agent_id, "failed"))
@@ -221,7 +256,7 @@ async def test_agent_whose_kind_was_made_nonsense_is_settled(
     async with open_parts(settings(), *KINDS) as parts, claiming(parts):
         await anyio.wait_all_tasks_blocked()  # it has looked, and found nothing
         task_id = await parts.submit("hold", max_attempts=1)
-        claim = await parts.claim("hold")
+        claim = await parts.claim_in_vain("hold")
         key = parts.keys.agent(claim.agent_id)
         await parts.redis.hset(key, "kind", kind.encode(errors="surrogateescape"))
         parts.supervisor.audit(await parts.membership.renew())
@@ -236,7 +271,7 @@ async def test_agent_that_cannot_be_settled_is_told_once(parts: Parts) -> None:
     """Somebody broke its task's key; each beat meets it again, and nothing else waits for it."""
     await anyio.wait_all_tasks_blocked()
     task_id = await parts.submit("hold", max_attempts=1)
-    claim = await parts.claim("hold")
+    claim = await parts.claim_in_vain("hold")
     key = parts.keys.task(task_id)
     kept = await parts.redis.hgetall(key)
     await parts.redis.delete(key)
@@ -253,16 +288,16 @@ async def test_agent_that_cannot_be_settled_is_told_once(parts: Parts) -> None:
     await parts.redis.delete(key)
     await parts.redis.hset(key, mapping=kept)
     parts.supervisor.audit(await parts.membership.renew())
-    await wait_until(lambda: parts.is_status(claim.agent_id, "running"))
+    await wait_until(lambda: parts.is_status(claim.agent_id, "failed"))
 
 
 async def test_claim_under_way_when_its_kind_goes(parts: Parts) -> None:
     """A reload that takes a kind away does not lose an agent of it that is claimed already."""
     task_id = await parts.submit("hold")
-    await parts.claim("hold")
+    await parts.claim_in_vain("hold")
     parts.supervisor.offer({"echo": parts.kinds["echo"]}, 4)
     parts.supervisor.audit(await parts.membership.renew())
-    await wait_until(lambda: parts.is_status(f"{task_id}.1", "running"))
+    await wait_until(runs(parts, f"{task_id}.1"))
     assert parts.supervisor.crew.census() == {"echo": 0, "hold": 1}
 
 
@@ -287,9 +322,8 @@ async def test_agent_that_nobody_runs_is_settled(parts: Parts) -> None:
     """One that the server lists as ours without an actor is lost, and its task is retried."""
     task_id = await parts.submit("hold")
     claim = await parts.claim("hold")
-    assert await parts.store.start(claim.agent_id, claim.token)
     parts.supervisor.audit(await parts.membership.renew())
-    await wait_until(lambda: parts.is_status(f"{task_id}.1", "failed"))
+    await wait_until(lambda: parts.is_status(claim.agent_id, "failed"))
     assert (await parts.agent(f"{task_id}.1")).reason == "lost"
     await wait_until(lambda: parts.is_status(f"{task_id}.2", "running"))
     parts.supervisor.audit(await parts.membership.renew())

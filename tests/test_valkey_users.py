@@ -197,6 +197,6 @@ def test_users_are_off_until_they_have_a_password(own_server: StartServer, tmp_p
 def test_daemon_may_all_that_scripts_do() -> None:
     """Each command of a script, and each that the doctor asks for, is granted to the daemon."""
     granted = set(re.findall(r"\+([a-z]+)\b", USERS.read_text(encoding="utf-8").splitlines()[0]))
-    called = set(re.findall(r"(?:call\(|in_parts\(\w+, )'([A-Z]+)'", scripts.source()))
+    called = set(re.findall(r"(?:call\(|in_parts\(\w+, )'([A-Z]+)'", scripts.script().source))
     asked = {name for use in uses(Keys("p"), "n", "p") for name in use.commands.split()}
     assert {name.lower() for name in called | asked} - granted == set()

@@ -1,7 +1,7 @@
 """The actor: one attempt at a task, from its claim to its one ending.
 
-It alone moves its record. It starts nothing before the server has taken `running`, and tells no
-ending before the work has really ended. What it is stopped for is noted before its scope is
+It alone moves its record. It starts nothing on a claim that may be over, and tells no ending before
+the work has really ended. What it is stopped for is noted before its scope is
 cancelled, and decides the ending; the text of an exception never does.
 """
 
@@ -15,6 +15,7 @@ from typing import Final
 import anyio
 import structlog
 from structlog.contextvars import bind_contextvars, unbind_contextvars
+from structlog.typing import FilteringBoundLogger
 
 from musterd import jsons
 from musterd.clocks import boottime
@@ -38,14 +39,17 @@ from musterd.store import Store
 OVERDUE: Final = 1.0
 """Seconds after its grace in which a stopped agent may still be about to end."""
 
+FRESH: Final = 0.25
+"""Seconds for which a claim is the word to start; a kill that came since may be overlooked."""
+
 STARTS: Final = 3
-"""How often the word to start is asked for, at most."""
+"""How often the word to start is asked for again, at most."""
 
 REPAIR_TRIES: Final = 60
 REPAIR_PAUSE: Final = 1.0
 """How often, and how many seconds apart, an ending that met a broken key is written again."""
 
-log = structlog.get_logger()
+log: FilteringBoundLogger = structlog.get_logger()
 
 
 class Stop(Enum):
@@ -73,8 +77,11 @@ class Actor:
     """Runs one claimed agent.
 
     Attributes:
+        claimed_at: when its claim was sent, by `clocks.boottime`; the claim is the word to start,
+            while it is fresh.
+        log: says when it starts and ends.
         leased_until: when the lease runs out unless it is renewed, by `clocks.boottime`; kept for
-            exclusive agents alone.
+            exclusive agents alone, once they run.
         failed: whether it has ended by a fault of its own: an error, its timeout, its memory.
 
     Args:
@@ -99,11 +106,13 @@ class Actor:
         "_store",
         "_why",
         "claim",
+        "claimed_at",
         "context",
         "ending",
         "failed",
         "gone",
         "leased_until",
+        "log",
         "started",
         "unwritten",
     )
@@ -135,6 +144,8 @@ class Actor:
         self._desk = desk
         self._settings = settings
         self._jitter = jitter
+        self.log = log
+        self.claimed_at = -math.inf
         self.leased_until = math.inf
         self.failed = False
         self.started = False
@@ -206,12 +217,15 @@ class Actor:
 
     async def _live(self) -> None:
         began = time.monotonic()
-        with anyio.CancelScope(shield=True) as self._final:
-            ready = self.started = await self._start()
-        if self._final.cancelled_caught:
-            self.unwritten = True
-            return
-        self._final = None  # half a KiB that an agent would hold for as long as it lives
+        ready = boottime() - self.claimed_at < min(FRESH, self._settings.heartbeat_interval)
+        if not ready:
+            with anyio.CancelScope(shield=True) as self._final:
+                ready = await self._start()
+            if self._final.cancelled_caught:
+                self.unwritten = True
+                return
+            self._final = None  # half a KiB that an agent would hold for as long as it lives
+        self.started = ready
         if not ready:
             self._cause = self._cause or Stop.KILL
         # One that was told to stop by now runs nothing, not even up to its first await.
@@ -235,7 +249,7 @@ class Actor:
 
     async def _work(self) -> Ending:
         """Run what the kind says; the ending is decided by how it ended and what it was told."""
-        log.info("agent started", kind=self.claim.kind, attempt=self.claim.attempt)
+        self.log.info("agent started", kind=self.claim.kind, attempt=self.claim.attempt)
         failure: BaseException | None = None
         with anyio.move_on_after(self.claim.timeout) as self._scope:
             try:
@@ -291,7 +305,7 @@ class Actor:
             return
         reason = Reason.KILLED if ended.agent == AgentState.KILLED else ending.reason
         self.failed = reason in {Reason.ERROR, Reason.TIMEOUT, Reason.OOM}
-        log.info(
+        self.log.info(
             "agent ended",
             status=str(ended.agent),
             **({"reason": str(reason)} if reason else {}),

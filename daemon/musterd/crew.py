@@ -4,6 +4,7 @@ It never claims and never writes; each actor does what it is told by itself.
 """
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
@@ -27,7 +28,17 @@ class Crew:
         self.actors: dict[str, Actor] = {}
         self._alive = dict.fromkeys(kinds, 0)
         self._exclusive: dict[str, Actor] = {}
+        self._early: dict[str, tuple[float | None, str]] | None = None
         self._closing = False
+
+    @contextmanager
+    def expecting(self) -> Iterator[None]:
+        """A claim is under way: a kill may be heard of an agent before the claim's answer is."""
+        self._early = {}
+        try:
+            yield
+        finally:
+            self._early = None
 
     def add(self, actor: Actor, *, exclusive: bool) -> Actor | None:
         """One more, that is yet to run; the one of the same agent that is there already."""
@@ -39,6 +50,8 @@ class Crew:
             self._exclusive[agent_id] = actor
         if self._closing:
             actor.stop(Stop.SHUTDOWN)
+        if self._early and agent_id in self._early:
+            self.kill(agent_id, *self._early.pop(agent_id))
         return former
 
     def remove(self, actor: Actor) -> None:
@@ -63,7 +76,7 @@ class Crew:
         return len(self.actors)
 
     def kill(self, agent_id: str, grace: float | None = None, why: str = "") -> None:
-        """Stop an agent for which a kill is recorded; no agent of ours is no error.
+        """Stop an agent for which a kill is recorded, if it is ours or is about to be.
 
         Args:
             agent_id: whose kill it is.
@@ -72,6 +85,8 @@ class Crew:
         """
         actor = self.actors.get(agent_id)
         if actor is None:
+            if self._early is not None:
+                self._early[agent_id] = (grace, why)
             return
         if not actor.stopping:
             more = {"why": shorten(why)} if why else {}

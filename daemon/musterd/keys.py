@@ -1,5 +1,6 @@
 """Every key and channel, in one place. Nothing else formats a key, in Python or in Lua."""
 
+import re
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -146,6 +147,9 @@ class Keys:
         return self._key("MAIL_BELL", node)
 
 
-def lua() -> str:
-    """Lua source that names each key, or what each begins with, from `P`, the prefix."""
-    return "".join(f"local {name} = P..':{part}'\n" for name, part in _PARTS.items())
+def lua(body: str) -> str:
+    """Lua source that names the keys a script uses, or what each begins with; `P` is the prefix."""
+    used = set(re.findall(r"\b[A-Z_]+\b", body))
+    return "".join(
+        f"local {name} = P..':{part}'\n" for name, part in _PARTS.items() if name in used
+    )

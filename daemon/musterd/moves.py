@@ -1,7 +1,7 @@
 """What steps take and what they answer, typed."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Self, TypeAlias
 
@@ -56,6 +56,11 @@ class Claim:
             "reclaim", self.agent_id, self.token, self.task_id, self.kind, self.attempt,
             self.max_attempts, optional_seconds(self.timeout), self.context_json,
         )  # fmt: skip
+
+    def again(self) -> Iterator[Step]:
+        """The steps of a claim that starts its agent, for such a server."""
+        yield self.reclaim()
+        yield ("start", self.agent_id, self.token)
 
 
 @dataclass(frozen=True, slots=True)

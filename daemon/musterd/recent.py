@@ -54,7 +54,8 @@ class Recent:
                 if step[0] in _AGAIN:
                     yield _as_taken(step, reply)
                 elif step[0] in _CLAIMS:
-                    yield from (Claim.read(item).reclaim() for item in reply[-1])
+                    for item in reply[-1]:
+                        yield from Claim.read(item).again()
 
 
 def _as_taken(step: Step, reply: Reply) -> Step:

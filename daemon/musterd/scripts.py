@@ -1,15 +1,19 @@
-"""The Lua files as one script, and one call of it with many steps.
+"""The Lua files as scripts, and one call of one with many steps.
 
 `call` is the only place that sends steps to Valkey. It neither retries nor groups.
+
+A script is made of what its steps need. Every function in it is made anew with each call, which for
+all of them takes longer than most steps; so the frequent steps have scripts without the rest.
 """
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from redis.exceptions import NoScriptError
 
@@ -29,24 +33,56 @@ Reply: TypeAlias = list[Any]
 # One argument instead of ten a step: packing each by itself takes redis-py ten times as long.
 _pack = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
-_FILES = (
-    "prelude", "lists", "ending", "submit", "claim", "start", "report", "message", "finish", "kill",
-    "renew", "node", "recover", "trim", "dispatch",
+_FILES: Final = (
+    "prelude", "lists", "records", "agents", "retention", "ending", "submit", "claim", "reclaim",
+    "start", "report", "message", "finish", "kill", "renew", "node", "recover", "trim", "dispatch",
 )  # fmt: skip
+"""In the order in which they build on each other."""
+
+_FREQUENT: Final = frozenset({"submit", "claim", "start", "finish", "renew"})
+"""Steps that have scripts of their own, one for each choice of them; a server keeps what it met."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """A script, and its name on the server."""
+
+    source: str
+
+    @cached_property
+    def digest(self) -> str:
+        """The SHA-1 of its source."""
+        return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 
 @cache
-def source() -> str:
-    """The whole script."""
-    folder = files("musterd") / "lua"
-    parts = [(folder / f"{name}.lua").read_text(encoding="utf-8") for name in _FILES]
-    return "".join(["local P = ARGV[1]\n", keys.lua(), states.lua(), *parts])
+def script(steps: frozenset[str] | None = None) -> Script:
+    """The script for these steps; without them, or with a rare one among them, the one for all."""
+    if steps is None or not steps <= _FREQUENT:
+        chosen = frozenset(_FILES)
+    else:
+        chosen = _needed_by({"prelude", "dispatch", *steps})
+    body = states.lua() + "".join(_read(name) for name in _FILES if name in chosen)
+    return Script(f"local P = ARGV[1]\n{keys.lua(body)}{body}")
+
+
+def _needed_by(files: set[str]) -> frozenset[str]:
+    """These files and those that they need, by the words behind `-- NEEDS` in each."""
+    needed, left = frozenset[str](), set(files)
+    while left:
+        needed |= left
+        left = {name for file in left for name in _needs(file)} - needed
+    return needed
+
+
+def _needs(file: str) -> list[str]:
+    found = re.search(r"^-- NEEDS (.+)$", _read(file), re.MULTILINE)
+    return found[1].split() if found else []
 
 
 @cache
-def digest() -> str:
-    """Its name on the server."""
-    return hashlib.sha1(source().encode(), usedforsecurity=False).hexdigest()
+def _read(file: str) -> str:
+    return (files("musterd") / "lua" / f"{file}.lua").read_text(encoding="utf-8")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +130,10 @@ async def call(redis: "Redis", caller: Caller, steps: Sequence[Step]) -> list[Re
         redis.RedisError: the call as a whole was refused or got no answer. Steps of an unanswered
             call may have been applied; each is made so that sending it again is safe.
     """
+    chosen = script(frozenset(step[0] for step in steps))
     arguments = (caller.keys.sequence, *caller.header(), _pack(steps))
     try:
-        replies = await redis.evalsha(digest(), 1, *arguments)
+        replies = await redis.evalsha(chosen.digest, 1, *arguments)
     except NoScriptError:
-        replies = await redis.eval(source(), 1, *arguments)
+        replies = await redis.eval(chosen.source, 1, *arguments)
     return list(replies)

@@ -75,10 +75,19 @@ def _table(steps: Steps) -> str:
     return "{" + ",".join(f"{source}={_set(targets)}" for source, targets in steps.items()) + "}"
 
 
+def _index(steps: Steps, key: str) -> str:
+    return "{" + ",".join(f"{status}={key}..'{status}'" for status in steps) + "}"
+
+
 def lua() -> str:
-    """The tables as Lua source: `TASK_STEPS`, `AGENT_STEPS`, `FINAL_REASONS`."""
+    """As Lua source: the tables, and by status the keys that list who has it.
+
+    `TASK_STEPS`, `AGENT_STEPS`, `FINAL_REASONS`, `TASK_INDEX`, `AGENT_INDEX`; behind `keys.lua`.
+    """
     return (
         f"local TASK_STEPS = {_table(TASK_STEPS)}\n"
         f"local AGENT_STEPS = {_table(AGENT_STEPS)}\n"
         f"local FINAL_REASONS = {_set(FINAL_REASONS)}\n"
+        f"local TASK_INDEX = {_index(TASK_STEPS, 'TASKS')}\n"
+        f"local AGENT_INDEX = {_index(AGENT_STEPS, 'AGENTS')}\n"
     )

@@ -78,7 +78,7 @@ class Store:
         return answers
 
     async def claim(self, number: int, stem: str, count: int, offers: Sequence[Offer]) -> Claimed:
-        """Take up to `count` due tasks. The same number again answers what it took before.
+        """Take up to `count` due tasks, whose agents start. The same number answers the same.
 
         Raises:
             NotOwnerError: this epoch is not registered, or has made a later claim.
@@ -93,7 +93,7 @@ class Store:
         return Claimed([Claim.read(item) for item in claims], _ms(due), broken)
 
     async def start(self, agent_id: str, token: str) -> bool:
-        """The agent runs, its task executes. False if a kill was recorded before: end it.
+        """The agent runs, or still may. False if a kill was recorded before: end it.
 
         Raises:
             NotOwnerError, NotFoundError, IllegalStepError, BrokenRecordError: nothing was written.
@@ -176,7 +176,7 @@ class Store:
         )
 
     async def adopt(self, agent_ids: Iterable[str]) -> list[Claim]:
-        """Those of our agents that were claimed and never started, as their claim would say."""
+        """Those of our agents that are alive, as their claim would describe them."""
         steps: list[Step] = [("adopt", *page) for page in _pages(agent_ids, PAGE)]
         replies = await self._steps.commit_all(steps)
         return [Claim.read(item) for reply in replies for item in accept("adopt", reply)[1]]

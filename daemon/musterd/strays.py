@@ -3,7 +3,10 @@
 The answer to their claim was lost with the daemon's record, or their actor broke.
 """
 
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from typing import Final
 
 import structlog
 
@@ -11,6 +14,9 @@ from musterd.crew import Crew, about
 from musterd.errors import MusterdError
 from musterd.moves import Claim
 from musterd.store import Store
+
+KEPT: Final = 100
+"""Claims without an answer that are remembered."""
 
 log = structlog.get_logger()
 
@@ -33,14 +39,30 @@ class Strays:
         self._node = node
         self._epoch = epoch
         self._unsettled: set[str] = set()
+        self._stems: deque[str] = deque(maxlen=KEPT)
+
+    @contextmanager
+    def unanswered(self, stem: str) -> Iterator[None]:
+        """The claim with this stem of tokens has no answer, unless the block ends well."""
+        self._stems.append(stem)
+        yield
+        self._stems.remove(stem)
 
     async def listed(self) -> list[str]:
         """All agents that are listed as ours, those with an actor too."""
         return await self._store.owned(self._node)
 
     async def adopt(self, listed: Iterable[str]) -> list[Claim]:
-        """Those that never started, with their leases renewed: they are to be run."""
-        claims = await self._store.adopt(self._without_actor(listed))
+        """Those of claims without an answer, with their leases renewed: they are to be run.
+
+        Any other has had an actor: what it has done must not be done again.
+        """
+        if not self._stems:
+            return []
+        stems = set(self._stems)
+        self._stems.clear()
+        found = await self._store.adopt(self._without_actor(listed))
+        claims = [claim for claim in found if claim.token.rpartition(".")[0] in stems]
         # Nobody has renewed them so far: how long their leases last is known only after this.
         await self._store.renew(claim.agent_id for claim in claims)
         return claims

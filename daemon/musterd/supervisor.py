@@ -3,8 +3,9 @@
 It never writes an agent's record. It ends when it was told to drain and its last agent has ended.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
 
 import anyio
 import structlog
@@ -19,7 +20,7 @@ from musterd.desks import Desks
 from musterd.errors import MusterdError, NotOwnerError
 from musterd.intensity import Intensity
 from musterd.kinds import Kind
-from musterd.moves import Claim, Offer
+from musterd.moves import Claim, Claimed, Offer
 from musterd.pauses import Pauses
 from musterd.pulse import Pulse
 from musterd.settings import Settings
@@ -39,8 +40,11 @@ RECHECK_EVERY: Final = 0.05
 TELLING: Final = 5.0
 """Seconds for which the end of an agent waits until its kind's pause is told."""
 
-MOST: Final = 128
-"""Tasks taken by one claim: it keeps the server from everybody else for two or three ms."""
+MOST: Final = 32
+"""Tasks taken by one claim: while the server makes the next one, the last one's agents begin."""
+
+Enlisted: TypeAlias = tuple[Actor, Actor | None]
+"""An actor that is yet to run, and the one of the same agent that still does."""
 
 log = structlog.get_logger()
 
@@ -86,6 +90,7 @@ class Supervisor:
         self._skipped: set[str] = set()
         self._strays = Strays(store, crew, settings.node, epoch)
         self._claiming = anyio.CancelScope()
+        self._log = structlog.get_logger().bind()  # once: `log` makes one for each line
         self._known = dict(kinds)
         self.pulse = Pulse("supervisor")
 
@@ -101,7 +106,8 @@ class Supervisor:
                 while not self.draining:
                     self.pulse.beat(SLOW_LOOK)
                     pause = await self._claim(agents)
-                    await self._bell.wait(pause)
+                    if pause:
+                        await self._bell.wait(pause)
             self.pulse.rest()
 
     def offer(self, kinds: Mapping[str, Kind], capacity: int) -> None:
@@ -159,12 +165,8 @@ class Supervisor:
             room = min(self._capacity - len(self.crew.actors), MOST)
             if self.draining or room <= 0 or not offers:
                 return SLOW_LOOK
-            self._claims += 1
-            leased_until = boottime() + self._settings.heartbeat_ttl
-            claimed = await self._store.claim(self._claims, ids.new_token(), room, offers)
-            if boottime() >= leased_until:  # it came late: how long the leases last is unknown
-                leased_until = boottime() + self._settings.heartbeat_ttl
-                await self._store.renew(claim.agent_id for claim in claimed.claims)
+            with self.crew.expecting():
+                claimed = await self._take(agents, room, offers)
         except NotOwnerError:  # our record has expired; the next heartbeat sets it again
             return SLOW_LOOK
         except MusterdError as error:
@@ -172,11 +174,24 @@ class Supervisor:
             return SLOW_LOOK
         self._troubles.over("claim")
         self._report(claimed.broken)
-        for claim in claimed.claims:
-            self._spawn(agents, claim, leased_until)
         if len(claimed.claims) == room:
             return 0.0
         return SLOW_LOOK if claimed.due is None else min(SLOW_LOOK, claimed.due + 0.001)
+
+    async def _take(self, agents: TaskGroup, room: int, offers: Sequence[Offer]) -> Claimed:
+        """Claim, and start an actor for each agent."""
+        self._claims += 1
+        stem, asked = ids.new_token(), boottime()
+        leased_until = asked + self._settings.heartbeat_ttl
+        with self._strays.unanswered(stem):
+            claimed = await self._store.claim(self._claims, stem, room, offers)
+        if boottime() >= leased_until:  # it came late: how long the leases last is unknown
+            leased_until = boottime() + self._settings.heartbeat_ttl
+            await self._store.renew(claim.agent_id for claim in claimed.claims)
+        # Once the next claim is on its way: the server makes it while these begin.
+        enlisted = [self._enlist(claim, leased_until, asked) for claim in claimed.claims]
+        agents.start_soon(self._spawn, agents, enlisted)
+        return claimed
 
     def _offers(self) -> Iterator[Offer]:
         for kind in self._kinds.values():
@@ -192,12 +207,17 @@ class Supervisor:
                 log.warning("skipped by a claim: no pending task, or no queue", key=key)
         self._skipped = set(broken)
 
-    def _spawn(self, agents: TaskGroup, claim: Claim, leased_until: float) -> None:
+    def _enlist(self, claim: Claim, leased_until: float, asked: float = -math.inf) -> Enlisted:
         kind, desk = self._known[claim.kind], self._desks.open(claim)
         actor = Actor(claim, kind, self._store, desk, self._settings, owner=self._owner)
-        actor.leased_until = leased_until
+        actor.log = self._log
+        actor.claimed_at, actor.leased_until = asked, leased_until
         former = self.crew.add(actor, exclusive=kind.exclusive)
-        agents.start_soon(self._run, actor, former, name=AGENT_TASK)
+        return actor, former
+
+    async def _spawn(self, agents: TaskGroup, enlisted: Iterable[Enlisted]) -> None:
+        for actor, former in enlisted:
+            agents.start_soon(self._run, actor, former, name=AGENT_TASK)
 
     async def _run(self, actor: Actor, former: Actor | None) -> None:
         try:
@@ -247,6 +267,6 @@ class Supervisor:
             if claim.kind not in self._known:  # its record was changed by hand
                 continue
             log.warning("agent adopted, the answer to its claim was lost", **about(claim.agent_id))
-            self._spawn(agents, claim, leased_until)
+            await self._spawn(agents, [self._enlist(claim, leased_until)])
         await self._strays.settle(listed)
         self._missing = False

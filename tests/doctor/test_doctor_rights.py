@@ -98,7 +98,7 @@ async def test_hardly_any_rights(examined: Examine, durable: Server) -> None:
 def test_every_use_of_the_scripts_is_asked_for() -> None:
     """Each command that a script calls on a key that it names is among those that are checked."""
     places = {name: place for name, place in _PARTS.items() if not name.endswith("_BELL")}
-    calls = re.findall(r"redis\.p?call\('([A-Z]+)', *([A-Z_]+)\b", scripts.source())
+    calls = re.findall(r"redis\.p?call\('([A-Z]+)', *([A-Z_]+)\b", scripts.script().source)
     asked = {
         (command, use.place.removeprefix("p:"))
         for use in rights.uses(Keys("p"), "node", "probe")

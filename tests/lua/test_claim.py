@@ -9,6 +9,8 @@ from tests.support.world import KIND, World
 pytestmark = pytest.mark.leaves_work("a claimed task is live")
 
 OFFER = (KIND, 100, 1, "")
+CLAIMED = ["agent.spawned", "task.assigned", "agent.running", "task.executing"]
+"""What is told of an agent that is claimed, in this order."""
 
 
 async def submit_each(world: World, *task_ids: str, kind: str = KIND) -> None:
@@ -18,17 +20,17 @@ async def submit_each(world: World, *task_ids: str, kind: str = KIND) -> None:
 
 
 async def test_agent_and_task_are_as_the_contract_says(world: World) -> None:
-    """The record, the owner, the heartbeat, the lists, and two events of one moment."""
+    """The record, the owner, the heartbeat, the lists, and four events of one moment."""
     await world.register()
     await world.submit(context='{"a":1}', attempts=3, timeout="7", metadata='"m"')
     assert await world.claim() == [["t.1", "c1.0", "t", KIND, "1", "3", "7", '{"a":1}', ""]]
     agent = await world.agent()
     moment = agent.pop("createdAt")
-    assert agent.pop("updatedAt") == moment
+    assert agent.pop("startedAt") == agent.pop("updatedAt") == moment
     assert agent == {
         "agentId": "t.1",
         "taskId": "t",
-        "status": "spawning",
+        "status": "running",
         "kind": KIND,
         "node": "n1",
         "epoch": "e1",
@@ -37,12 +39,12 @@ async def test_agent_and_task_are_as_the_contract_says(world: World) -> None:
         "metadata": '"m"',
     }
     task = await world.task()
-    assert (task["status"], task["agentId"], task["attempt"]) == ("assigned", "t.1", "1")
+    assert (task["status"], task["agentId"], task["attempt"]) == ("executing", "t.1", "1")
     assert await world.redis.get(world.keys.heartbeat("t.1")) == "n1/e1"
     assert await world.redis.smembers(world.keys.owned("n1")) == {"t.1"}
     told = {"taskId": "t", "agentId": "t.1", "kind": KIND, "node": "n1", "attempt": 1}
     assert (await world.events())[1:] == [
-        {"type": kind, "timestamp": moment} | told for kind in ("agent.spawned", "task.assigned")
+        {"type": kind, "timestamp": moment} | told for kind in CLAIMED
     ]
     await world.check()
 
@@ -202,7 +204,7 @@ async def test_bad_record_in_a_queue_is_put_aside(world: World, place: str, faul
     assert await world.queue() == []
     waits = await world.redis.zrange(world.keys.scheduled, 0, -1)
     assert waits == ([] if fault == "missing" else ["bad"])
-    assert await world.told() == ["task.pending"] * 2 + ["agent.spawned", "task.assigned"]
+    assert await world.told() == ["task.pending"] * 2 + CLAIMED
 
 
 @pytest.mark.parametrize("fault", ["type", "status", "attempt"])

@@ -86,7 +86,7 @@ async def test_twice_is_once_after_a_retry(world: World) -> None:
     assert await world.fail(agent_id, token) == ["ok", "failed", "pending"]
     await world.claim()
     before = await world.dump()
-    assert await world.fail(agent_id, token) == ["ok", "failed", "assigned"]
+    assert await world.fail(agent_id, token) == ["ok", "failed", "executing"]
     assert await world.dump() == before
 
 

@@ -7,10 +7,14 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from musterd import scripts
+from tests.support.fixtures import StartServer
+from tests.support.leaks import glob_literal
+from tests.support.pace import within
 from tests.support.wait import wait_until
-from tests.support.world import World
+from tests.support.world import KIND, World
 
 pytestmark = pytest.mark.leaves_work("the tasks that were told of wait")
 
@@ -29,7 +33,7 @@ def dates() -> list[int]:
 
 async def test_times_are_what_python_makes_of_them(world: World) -> None:
     """Over leap years and centuries, to the millisecond."""
-    prelude = scripts.source().partition("local time = redis.call('TIME')")[0]
+    prelude = scripts.script().source.partition("local time = redis.call('TIME')")[0]
     found = await world.redis.eval(
         prelude + "local found = {} "
         "for i = 8, #ARGV do found[#found + 1] = iso(tonumber(ARGV[i]), i % 1000) end "
@@ -43,6 +47,34 @@ async def test_times_are_what_python_makes_of_them(world: World) -> None:
         for place, second in enumerate(dates(), 8)
     ]
     assert found == [text.rjust(24, "0") for text in expected]
+
+
+@pytest.mark.parametrize("by", ["channel", "pattern"])
+async def test_every_event_reaches_who_listens(world: World, by: str) -> None:
+    """Also those of a call with many: it looks first whether anybody does."""
+    names = [f"t{number}" for number in range(20)]
+    async with world.redis.pubsub() as listening:
+        await (
+            listening.subscribe(world.keys.events)
+            if by == "channel"
+            else listening.psubscribe(f"{glob_literal(world.keys.prefix)}:ev*")
+        )
+        assert await listening.get_message(timeout=within(5))
+        await world.steps(*(("submit", name, KIND, "", 0, 0, "", "", "") for name in names))
+        heard = [(await listening.get_message(timeout=within(5)))["data"] for _ in names]
+    assert [json.loads(event)["taskId"] for event in heard] == names
+
+
+async def test_nothing_is_published_to_nobody(own_server: StartServer, prefix: str) -> None:
+    """Of a call with many events: the log has them all the same."""
+    server = own_server()
+    async with Redis.from_url(server.url, decode_responses=True) as redis:
+        world = World(redis, prefix)
+        steps = [("submit", f"t{number}", KIND, "", 0, 0, "", "", "") for number in range(20)]
+        await world.steps(*steps)
+        stats = await redis.info("commandstats")
+        assert stats["cmdstat_publish"]["calls"] < 10
+        assert len(await world.events()) == 20
 
 
 async def test_timestamp_is_the_servers_time(world: World) -> None:

@@ -69,7 +69,7 @@ class Agent:
     node: str
     epoch: str
     token: str
-    status: str = "spawning"
+    status: str = "running"
     killed: bool = False
     settled: bool = False
 
@@ -159,7 +159,7 @@ class Machine(RuleBasedStateMachine):
         assert [claim.task_id for claim in found] == expected
         for claim in found:
             task = self.model.tasks[claim.task_id]
-            task.status, task.attempt = "assigned", task.attempt + 1
+            task.status, task.attempt = "executing", task.attempt + 1
             assert claim.agent_id == f"{claim.task_id}.{task.attempt}"
             assert (claim.attempt, claim.max_attempts) == (task.attempt, task.most)
             agent = Agent(claim.task_id, node, epoch, claim.token)
@@ -193,20 +193,15 @@ class Machine(RuleBasedStateMachine):
 
     @rule(agent_id=claimed)
     def start(self, agent_id: str) -> None:
-        """By its owner; twice is once, and a kill that came before forbids it."""
+        """By its owner, who asks whether it still may: a kill that came before forbids it."""
         agent = self.model.agents[agent_id]
         found = self.do(self.store(agent.node, agent.epoch).start(agent_id, agent.token))
         if agent.settled:
             assert found is NotOwnerError
         elif agent.status not in LIVE:
             assert found is IllegalStepError
-        elif agent.status == "running":
-            assert found is True
         else:
             assert found is not agent.killed
-            if found:
-                agent.status = self.model.tasks[agent.task_id].status = "running"
-                self.model.tasks[agent.task_id].status = "executing"
 
     @rule(
         agent_id=claimed,
@@ -228,8 +223,6 @@ class Machine(RuleBasedStateMachine):
             assert found == (now if is_same else IllegalStepError)
         elif agent.killed:
             assert found == self.model.end(agent, "killed", final=True)
-        elif (agent.status, status) == ("spawning", "completed"):
-            assert found is IllegalStepError
         else:
             assert found == self.model.end(agent, status, final=reason == "rejected")
 

@@ -102,17 +102,19 @@ class World:
         return list(reply[3])
 
     async def spawned(self, task_id: str = "t", **options: Any) -> tuple[str, str]:
-        """A task whose agent spawns; the agent's id and token."""
+        """A task whose agent spawns, taken again by its owner; the agent's id and token."""
+        await self.register()
+        await self.submit(task_id, **options)
+        step = ("reclaim", f"{task_id}.1", "c1.0", task_id, options.get("kind", KIND), 1, 1, "", "")
+        assert await self.step(*step) == ["ok"]
+        return f"{task_id}.1", "c1.0"
+
+    async def running(self, task_id: str = "t", **options: Any) -> tuple[str, str]:
+        """A task whose agent runs; the agent's id and token."""
         await self.register()
         await self.submit(task_id, **options)
         (agent,) = await self.claim()
         return agent[0], agent[1]
-
-    async def running(self, task_id: str = "t", **options: Any) -> tuple[str, str]:
-        """A task whose agent runs; the agent's id and token."""
-        agent_id, token = await self.spawned(task_id, **options)
-        assert await self.step("start", agent_id, token) == ["ok"]
-        return agent_id, token
 
     async def finish(
         self,

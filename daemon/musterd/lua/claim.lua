@@ -1,4 +1,5 @@
--- claim: due tasks of the kinds offered become agents, spawning, that this node answers for.
+-- claim: due tasks of the kinds offered become agents that this node answers for, and they start: two
+-- steps of each, both told. The answer is the word to run, as long as their leases last.
 -- ARGS 1 number of this claim, one more than the last · 2 stem of the tokens · 3 how many at most
 --      then for each kind: name, room, max attempts, timeout in s ('' none)
 -- OK   {'ok', ms until a scheduled task is due or -1, broken ids, agents}; an agent is {agent, token,
@@ -6,6 +7,10 @@
 -- ELSE {'not_owner'} this epoch is not registered · {'stale'} a later claim was made
 -- The same number again answers what that claim took and has not ended: nothing is taken twice when
 -- an answer is lost.
+-- NEEDS records agents
+
+if ME ~= '' then rely(NODE .. ME, 'hash') end
+for _, index in pairs(TASK_INDEX) do rely(index, 'zset') end
 
 local DUE_AT_ONCE, REPAIR = 256, 60 * 1000
 
@@ -42,38 +47,35 @@ local function until_due()
   return next_due[2] and math.max(0, tonumber(next_due[2]) - NOW) or -1
 end
 
-local function described(agent, task, max_attempts, timeout, context, checkpoint)
-  return {agent.id, agent.token, task, agent.kind, decimal(agent.attempt),
-    whole(max_attempts) and max_attempts or '1',
-    timeout and string.find(timeout, '^%d+%.?%d*$') and timeout or '', context or '',
-    checkpoint or ''}
+-- A number made nonsense by hand counts as not given.
+local function described(agent_id, token, task)
+  local timeout = task.timeout
+  return {agent_id, token, task.id, task.kind, decimal(task.attempt),
+    whole(task.max_attempts) and task.max_attempts or '1',
+    timeout and string.find(timeout, '^%d+%.?%d*$') and timeout or '', task.context or '',
+    task.checkpoint or ''}
 end
 
--- What was taken, as long as it is alive. A number made nonsense by hand counts as not given.
+-- What was taken, as long as it is alive.
 local function describe(agent_id)
   local agent = read_agent(agent_id)
   if not agent or ended(AGENT_STEPS, agent.status) or not agent.token then return nil end
-  local fine, values = pcall(read, TASK .. agent.task, 'maxAttempts', 'timeout', 'context',
-    'checkpoint')
-  return fine and described(agent, agent.task, unpack(values)) or nil
+  local fine, v = pcall(read, TASK .. agent.task, 'maxAttempts', 'timeout', 'context', 'checkpoint')
+  return fine and described(agent_id, agent.token, {id = agent.task, kind = agent.kind,
+    attempt = agent.attempt, max_attempts = v[1], timeout = v[2], context = v[3],
+    checkpoint = v[4]}) or nil
 end
 
--- Makes the next attempt's agent of a task, where nothing is left of one that had this id before.
-local function spawn(task, token, max_attempts, timeout, metadata)
-  set(TASK .. task.id, 'status', 'assigned', 'agentId', task.agent, 'attempt', task.attempt,
-    'maxAttempts', max_attempts, 'timeout', timeout, 'updatedAt', NOW_ISO)
-  -- What is read and written most comes first: a small hash is searched from its beginning.
-  set(AGENT .. task.agent, 'status', 'spawning', 'updatedAt', NOW_ISO, 'node', ME, 'epoch', EPOCH,
-    'token', token, 'taskId', task.id, 'kind', task.kind, 'attempt', task.attempt,
-    'agentId', task.agent, 'metadata', metadata, 'createdAt', NOW_ISO)
-  shift(TASKS, task.id, 'pending', 'assigned')
-  unlist_agent(task.agent)
-  shift(AGENTS, task.agent, nil, 'spawning')
-  redis.call('SET', HEARTBEAT .. task.agent, ME .. '/' .. EPOCH, 'PX', TTL)
-  own(ME, task.agent, true)
-  local whom = about(task, task.agent, ME)
-  tell('agent.spawned', whom)
-  tell('task.assigned', whom)
+-- A task that waits for this kind; else nil, and whether its record is at least no nonsense.
+local function read_waiting(id, kind)
+  local v = redis.pcall('HMGET', TASK .. id, 'status', 'kind', 'attempt', 'maxAttempts', 'timeout',
+    'metadata', 'context', 'checkpoint')
+  local attempt = not v.err and whole(v[3])
+  if v[1] ~= 'pending' or v[2] ~= kind or not attempt then
+    return nil, not v.err and (not v[1] or TASK_STEPS[v[1]] and v[2] and attempt)
+  end
+  return {id = id, kind = kind, attempt = attempt, max_attempts = v[4], timeout = v[5],
+    metadata = v[6], context = v[7], checkpoint = v[8]}
 end
 
 -- The task as its next agent will have it, and the keys that one of this id may have left.
@@ -81,6 +83,50 @@ local function next_attempt(task)
   task.attempt = task.attempt + 1
   task.agent = task.id .. '.' .. decimal(task.attempt)
   return AGENT .. task.agent, OUTPUT .. task.agent, MESSAGES .. task.agent
+end
+
+-- Makes the agent of a task's next attempt, where nothing is left of one that had its id before. What
+-- is written is where its steps lead, and each of them is told. `limits`: further fields of the task.
+local function spawn(task, token, starts, limits)
+  local agent_status, task_status = 'spawning', 'assigned'
+  check_step(TASK_STEPS, 'pending', task_status)
+  if starts then
+    check_step(AGENT_STEPS, agent_status, 'running')
+    check_step(TASK_STEPS, task_status, 'executing')
+    agent_status, task_status = 'running', 'executing'
+  end
+  local id = task.agent
+  redis.call('HSET', TASK .. task.id, 'status', task_status, 'agentId', id, 'attempt', task.attempt,
+    'updatedAt', NOW_ISO, unpack(limits))
+  local more = starts and {'startedAt', NOW_ISO} or {}
+  if task.metadata then push(more, 'metadata', task.metadata) end
+  -- What is read and written most comes first: a small hash is searched from its beginning.
+  redis.call('HSET', AGENT .. id, 'status', agent_status, 'updatedAt', NOW_ISO, 'node', ME,
+    'epoch', EPOCH, 'token', token, 'taskId', task.id, 'kind', task.kind, 'attempt', task.attempt,
+    'agentId', id, 'createdAt', NOW_ISO, unpack(more))
+  redis.call('SET', HEARTBEAT .. id, ME .. '/' .. EPOCH, 'PX', TTL)
+  shift(TASK_INDEX, task.id, 'pending', task_status)
+  unlist_agent(id)
+  shift(AGENT_INDEX, id, nil, agent_status)
+  own(ME, id, true)
+  local whom = about(task, id, ME)
+  tell('agent.spawned', whom)
+  tell('task.assigned', whom)
+  if starts then tell_started(whom) end
+end
+
+-- The limits that the kind has where the task has none: they stay for its retry.
+local function fill_limits(task, max_attempts, timeout)
+  local limits = {}
+  if not task.max_attempts then
+    task.max_attempts = max_attempts
+    push(limits, 'maxAttempts', max_attempts)
+  end
+  if not task.timeout and timeout ~= '' then
+    task.timeout = timeout
+    push(limits, 'timeout', timeout)
+  end
+  return limits
 end
 
 -- Takes up to `most` of one kind into `taken`; how much room that needed: all, if the queue is no
@@ -93,23 +139,20 @@ local function take(kind, most, stem, max_attempts, timeout, taken, broken)
   end
   local found, left, ids = {}, {}, redis.call('ZRANGE', queue, 0, most - 1)
   for _, id in ipairs(ids) do
-    local fine, task, attempts, limit, metadata, context, checkpoint = pcall(read_task, id,
-      'maxAttempts', 'timeout', 'metadata', 'context', 'checkpoint')
-    if fine and task and task.status == 'pending' and task.kind == kind then
-      found[#found + 1] = {task, attempts or max_attempts, limit or timeout, metadata, context,
-        checkpoint}
-      for _, key in ipairs({next_attempt(task)}) do left[#left + 1] = key end
+    local task, fine = read_waiting(id, kind)
+    if task then
+      found[#found + 1] = task
+      local i = #left
+      left[i + 1], left[i + 2], left[i + 3] = next_attempt(task)
     else
       put_aside(id, fine, broken)
     end
   end
   in_parts(left, 'DEL')
-  for _, one in ipairs(found) do
-    local task, attempts, limit, metadata, context, checkpoint = unpack(one)
+  for _, task in ipairs(found) do
     local token = stem .. '.' .. #taken
-    spawn(task, token, attempts, limit, metadata)
-    local agent = {id = task.agent, token = token, kind = kind, attempt = task.attempt}
-    taken[#taken + 1] = described(agent, task.id, attempts, limit, context, checkpoint)
+    spawn(task, token, true, fill_limits(task, max_attempts, timeout))
+    taken[#taken + 1] = described(task.agent, token, task)
   end
   in_parts(ids, 'ZREM', queue)
   return #found
@@ -150,52 +193,4 @@ function STEPS.claim(number, stem, count, ...)
     set(NODE .. ME, 'claim', number, 'claimed', table.concat(names, ' '))
   end
   return {'ok', until_due(), broken, taken}
-end
-
--- adopt: those of our agents that were claimed and never started, whose claim's answer was lost.
--- ARGS agents
--- OK   {'ok', agents} described as claim does
-function STEPS.adopt(...)
-  local agents = {}
-  for _, id in ipairs({...}) do
-    local fine, agent = pcall(read_agent, id)
-    if fine and agent and agent.status == 'spawning' and agent.node == ME and agent.epoch == EPOCH
-    then
-      agents[#agents + 1] = describe(id)
-    end
-  end
-  return {'ok', agents}
-end
-
--- reclaim: an agent that this owner had claimed, on a server that may have lost it.
--- ARGS 1 agent · 2 token · 3 task · 4 kind · 5 attempt · 6 max attempts · 7 timeout, s ('' none)
---      8 context, JSON · 9 'alone' if nobody is left who could reclaim the attempts before it
--- OK   {'ok'} it is there, or is again: spawning, and its task assigned
--- ELSE {'not_owner'} its task has moved on without it, or another daemon has this one's name
---      {'not_found'} its task is gone, and so are the attempts before it
-function STEPS.reclaim(id, token, task_id, kind, attempt, max_attempts, timeout, context, alone)
-  if read_agent(id) then
-    read_owned(id, token)
-    return {'ok'}
-  end
-  local holder = redis.call('HGET', NODE .. ME, 'epoch')
-  if holder and holder ~= EPOCH then refuse('not_owner') end
-  local task, known_attempts, known_timeout, metadata = read_task(task_id, 'maxAttempts', 'timeout',
-    'metadata')
-  local before = tonumber(attempt) - 1
-  if task and (task.status ~= 'pending' or task.attempt ~= before or task.kind ~= kind) then
-    refuse('not_owner')
-  end
-  if not task and before > 0 and not alone then refuse('not_found') end
-  expect_queue(kind)
-  if not task then
-    task = {id = task_id, kind = kind, attempt = 0, priority = 0}
-    create(task, context, max_attempts, timeout, '')
-    task.attempt = before
-  end
-  redis.call('ZREM', QUEUE .. kind, task_id)
-  redis.call('ZREM', SCHEDULED, task_id)
-  redis.call('DEL', next_attempt(task))
-  spawn(task, token, known_attempts or max_attempts, known_timeout or timeout, metadata)
-  return {'ok'}
 end

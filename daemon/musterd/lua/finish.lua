@@ -3,6 +3,7 @@
 --      7 delay of a retry, ms · 8 processor time that it has taken, s
 -- OK   {'ok', agent's status, task's status}; again after it was applied: the same, and nothing is told
 -- A kill that was recorded before makes the ending `killed`; a result that came is kept.
+-- NEEDS ending
 function STEPS.finish(id, token, status, reason, error, result, delay, cpu)
   local agent = read_owned(id, token)
   if ended(AGENT_STEPS, agent.status) then
@@ -11,18 +12,20 @@ function STEPS.finish(id, token, status, reason, error, result, delay, cpu)
     end
     return {'ok', agent.status, redis.call('HGET', TASK .. agent.task, 'status') or ''}
   end
-  local ending = {reason = reason, error = error, result = result}
+  local ending
   local kill = read_kill(id)
   if kill then
     status = 'killed'
-    ending = {reason = 'killed', error = kill.reason, result = result, killed_by = kill.by}
+    ending = make_ending('killed', kill.reason, result, kill.by)
+  else
+    ending = make_ending(reason, error, result)
   end
-  ending.cpu = cpu
   check_step(AGENT_STEPS, agent.status, status)
   local task = read_task_of(agent)
   local after = task_after(task, status, ending.reason)
+  local whom = task and about(task, id, ME) or about_agent(agent)
 
-  close_agent(agent, status, ending)
-  end_task(task, after, ending, tonumber(delay), ME)
+  close_agent(agent, status, ending, whom, cpu)
+  end_task(task, after, ending, tonumber(delay), whom)
   return {'ok', status, after}
 end

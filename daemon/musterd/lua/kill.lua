@@ -6,13 +6,14 @@
 --      {'ok', 'ended', id} this very request has done its work before
 --      {'ok', 'other'} another kind
 -- ELSE {'ended', status} it had ended before the request came
+-- NEEDS ending
 
 local function kill_waiting(task, why, by)
   expect_queue(task.kind)
   check_step(TASK_STEPS, task.status, 'failed')
   redis.call('ZREM', QUEUE .. task.kind, task.id)
   redis.call('ZREM', SCHEDULED, task.id)
-  close_task(task, 'failed', {reason = 'killed', error = why, killed_by = by}, ME)
+  close_task(task, 'failed', make_ending('killed', why, nil, by), about(task, task.agent, ME))
   return {'ok', 'failed', task.id}
 end
 
@@ -50,13 +51,13 @@ local function kill_unrecorded(task, why, by, grace)
   local node = type(beat) == 'string' and string.match(beat, '^(.+)/')
   if node then return kill_live({id = id, node = node}, why, by, grace) end
   check_step(TASK_STEPS, task.status, 'failed')
+  local whom = about(task, task.agent, ME)
   forget_kill(id)
   if task.agent then
-    local lost = {reason = 'lost', error = 'its record was removed'}
-    tell('agent.failed', about(task, id, ME), outcome(lost))
+    tell('agent.failed', whom, make_ending('lost', 'its record was removed').told)
     forget_agent(id)
   end
-  close_task(task, 'failed', {reason = 'killed', error = why, killed_by = by}, ME)
+  close_task(task, 'failed', make_ending('killed', why, nil, by), whom)
   return {'ok', 'failed', task.id}
 end
 

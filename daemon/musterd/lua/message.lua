@@ -1,4 +1,5 @@
 -- Messages for a live agent: those that it has not taken yet.
+-- NEEDS records submit
 
 -- Of its kind, how many may wait for one agent; nil if it takes none.
 local function mailbox_size(kind)

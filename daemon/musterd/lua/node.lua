@@ -1,4 +1,11 @@
 -- The daemon's own record: its heartbeat, its name, and the fence of its claims.
+-- NEEDS submit
+
+rely(NODES, 'zset')
+if ME ~= '' then
+  rely(NODE .. ME, 'hash')
+  rely(EPOCHS .. ME, 'zset')
+end
 
 local LIVES, LIVES_KEPT = 32, 30 * 86400 * 1000   -- ms
 local KIND_KEPT = 30 * 86400                     -- s

@@ -1,5 +1,5 @@
--- What every step shares. scripts.py puts the tables of states.py and keys.py above this file,
--- the steps below it, and dispatch.lua last; the whole is one script.
+-- What every step shares. scripts.py puts the tables of states.py and keys.py above this file, the
+-- steps of a call and what they need below it, and dispatch.lua last: that is one script.
 --
 -- KEYS  1 routes the call in a cluster; every other key is built from the prefix and shares its tag
 -- ARGV  1 prefix · 2 events kept · 3 retention, ms · 4 ended tasks kept · 5 node · 6 epoch
@@ -15,8 +15,8 @@
 local LOG_LENGTH, RETENTION, KEPT = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local ME, EPOCH, TTL = ARGV[5], ARGV[6], ARGV[7]
 local RECORD_AGENTS = 100   -- attempts whose records go at once with their task's; others expire
-local STEPS, woken = {}, {}
-local sequence   -- the counter that orders the queues, as the server has it
+local STEPS = {}
+local flushes, closing = {}, {}   -- functions that write what has gathered · that end a call
 
 local function refuse(...) error({...}) end
 
@@ -43,22 +43,39 @@ local NOW = tonumber(time[1]) * 1000 + MS       -- never concatenate: Lua would 
 local NOW_ISO = iso(tonumber(time[1]), MS)
 local TOLD_AT = ',"timestamp":"' .. NOW_ISO .. '"}'
 
--- Keys that all tasks share are looked at once a call, those of one task by the step that needs it.
+-- Keys that all tasks share are looked at once a call, before its first step: each file says which
+-- ones its steps rely on. Those of one task are looked at by the step that needs it.
+
+local problem   -- the first that was found: the answer of every step
+
+local function misfit(key, wanted)
+  local found = redis.call('TYPE', key).ok
+  return found ~= wanted and found ~= 'none'
+    and {'broken', key, 'holds a ' .. found .. ' where a ' .. wanted .. ' belongs'} or nil
+end
 
 local function expect(key, wanted)
-  local found = redis.call('TYPE', key).ok
-  if found ~= wanted and found ~= 'none' then
-    refuse('broken', key, 'holds a ' .. found .. ' where a ' .. wanted .. ' belongs')
-  end
+  local found = misfit(key, wanted)
+  if found then error(found) end
 end
 
--- Once a call for each kind: nothing but this script writes meanwhile.
-local sound_queues = {}
-local function expect_queue(kind)
-  if sound_queues[kind] then return end
-  expect(QUEUE .. kind, 'zset')
-  sound_queues[kind] = true
+local function rely(key, wanted) problem = problem or misfit(key, wanted) end
+
+-- A right that is missing shows only at the command that lacks it, which is after the first write.
+local function missing_right(command, key, ...)
+  return not redis.acl_check_cmd(command, key, ...)
+    and {'broken', key, 'this user may not ' .. command .. ' there'} or nil
 end
+
+local function expect_voice(channel)
+  local found = missing_right('PUBLISH', channel, '')
+  if found then error(found) end
+end
+
+local function need(command, key, ...) problem = problem or missing_right(command, key, ...) end
+
+rely(LOG, 'stream')
+need('PUBLISH', EVENTS, '')
 
 -- A whole number as records hold it, small enough to stay exact; nil for anything else. What tonumber
 -- takes besides (nan, inf, 0x10, 1e999) is nothing that a score or a loop may be given.
@@ -83,48 +100,10 @@ local function decimal(number)
   return text
 end
 
--- A right that is missing shows only at the command that lacks it, which is after the first write.
-local function expect_voice(channel)
-  if not redis.acl_check_cmd('PUBLISH', channel, '') then
-    refuse('broken', channel, 'this user may not publish there')
-  end
+local function push(list, name, value)
+  list[#list + 1] = name
+  list[#list + 1] = value
 end
-
--- What lists.lua writes comes when the steps are done: too late to refuse one of them.
-local LISTING = {ZADD = SCHEDULED, ZREM = SCHEDULED, INCRBY = SEQUENCE}
-local OWNING = {SADD = OWNED .. ME, SREM = OWNED .. ME, DEL = HEARTBEAT, XTRIM = LOG}
-
-local function expect_rights(rights)
-  for command, key in pairs(rights) do
-    if not redis.acl_check_cmd(command, key) then
-      refuse('broken', key, 'this user may not ' .. command .. ' there')
-    end
-  end
-end
-
-local function expect_structure()
-  expect_voice(EVENTS)
-  expect_voice(WAKE)
-  for status in pairs(TASK_STEPS) do expect(TASKS .. status, 'zset') end
-  for status in pairs(AGENT_STEPS) do expect(AGENTS .. status, 'zset') end
-  expect(SCHEDULED, 'zset')
-  expect(NODES, 'zset')
-  expect(SEQUENCE, 'string')
-  sequence = whole(redis.call('GET', SEQUENCE) or '0')
-    or refuse('broken', SEQUENCE, 'holds no number')
-  expect(KINDS, 'hash')
-  expect(KILLS, 'hash')
-  expect(LOG, 'stream')
-  expect_rights(LISTING)
-  if ME ~= '' then
-    expect_rights(OWNING)
-    expect(OWNED .. ME, 'set')
-    expect(NODE .. ME, 'hash')
-    expect(EPOCHS .. ME, 'zset')
-  end
-end
-
--- Records.
 
 -- TYPE first would be one command more for each record; a key of another type says so by itself.
 local function read(key, ...)
@@ -134,46 +113,6 @@ local function read(key, ...)
     error(values)
   end
   return values
-end
-
--- A task, and after it the values of the further fields that are asked for.
-local function read_task(id, ...)
-  local v = read(TASK .. id, 'status', 'kind', 'agentId', 'attempt', 'maxAttempts', 'priority',
-    'killedBy', ...)
-  if not v[1] then return nil end
-  local attempt = whole(v[4])
-  if not TASK_STEPS[v[1]] or not v[2] or not attempt then
-    refuse('broken', TASK .. id, 'status, kind or attempt is missing or nonsense')
-  end
-  return {id = id, status = v[1], kind = v[2], agent = v[3], attempt = attempt,
-    max_attempts = whole(v[5]) or 1, priority = whole(v[6]) or 0, killed_by = v[7]},
-    unpack(v, 8)
-end
-
-local function read_agent(id)
-  local v = read(AGENT .. id, 'status', 'node', 'epoch', 'token', 'taskId', 'kind', 'attempt',
-    'killedBy')
-  if not v[1] then return nil end
-  local attempt = whole(v[7])
-  if not AGENT_STEPS[v[1]] or not v[2] or not v[5] or not v[6] or not attempt then
-    refuse('broken', AGENT .. id, 'status, node, taskId, kind or attempt is missing or nonsense')
-  end
-  return {id = id, status = v[1], node = v[2], epoch = v[3], token = v[4], task = v[5],
-    kind = v[6], attempt = attempt, killed_by = v[8]}
-end
-
-local function read_owned(id, token)
-  local agent = read_agent(id) or refuse('not_found')
-  if agent.node ~= ME or agent.epoch ~= EPOCH or agent.token ~= token then refuse('not_owner') end
-  return agent
-end
-
--- An agent's task; nil if somebody removed it, or it has moved on without this agent.
-local function read_task_of(agent)
-  local task = read_task(agent.task)
-  if not task or task.agent ~= agent.id then return nil end
-  expect_queue(task.kind)
-  return task
 end
 
 local function check_step(steps, from, to)
@@ -216,15 +155,35 @@ local function about(task, agent, node)
     .. ',"attempt":' .. decimal(task.attempt)
 end
 
--- What of an agent's task its own record knows.
-local function about_agent(agent, node)
-  return about({id = agent.task, kind = agent.kind, attempt = agent.attempt}, agent.id, node)
+local told = 0
+local UNASKED = 8   -- events of a call; to ask whether anybody listens costs as much as to publish four
+
+-- Whether anybody could hear an event: here, or on a server that PUBLISH passes it on to. Who may not
+-- ask is one more who cannot know.
+local heard
+local function is_heard()
+  if heard == nil then
+    local here = redis.pcall('PUBSUB', 'NUMSUB', EVENTS)[2] ~= 0
+      or redis.pcall('PUBSUB', 'NUMPAT') ~= 0
+    local info = redis.pcall('INFO', 'replication', 'cluster')
+    heard = here or type(info) ~= 'string' or not string.find(info, 'cluster_enabled:0', 1, true)
+      or not string.find(info, 'connected_slaves:0', 1, true)
+  end
+  return heard
 end
 
-local told = false
 local function tell(what, whom, more)
   local event = '{"type":"' .. what .. '"' .. whom .. (more or '') .. TOLD_AT
   redis.call('XADD', LOG, '*', 'event', event)
-  redis.call('PUBLISH', EVENTS, event)
-  told = true
+  told = told + 1
+  if told <= UNASKED or is_heard() then redis.call('PUBLISH', EVENTS, event) end
+end
+
+local function tell_started(whom)
+  tell('agent.running', whom)
+  tell('task.executing', whom)
+end
+
+local function catch_up()
+  for _, flush in ipairs(flushes) do flush() end
 end

@@ -1,4 +1,5 @@
 -- Agents whose owner is gone.
+-- NEEDS ending
 
 -- dead: the nodes, other than this one, without a sign of life.
 -- ARGS 1 how long none must have come, ms
@@ -68,13 +69,14 @@ local function settle_unrecorded(id, node)
   expect_queue(task.kind)
   if node ~= ME and redis.call('EXISTS', HEARTBEAT .. id) == 1 then refuse('alive') end
   local kill = read_kill(id)
-  local lost = {reason = 'lost', error = 'its record was removed'}
-  local ending = kill and {reason = 'killed', error = kill.reason, killed_by = kill.by} or lost
+  local lost = make_ending('lost', 'its record was removed')
+  local ending = kill and make_ending('killed', kill.reason, nil, kill.by) or lost
   local after = task_after(task, kill and 'killed' or 'failed', ending.reason)
   strike_off(id, node, true)
   forget_agent(id)
-  tell('agent.failed', about(task, id, node), outcome(lost))
-  end_task(task, after, ending, 0, node)
+  local whom = about(task, id, node)
+  tell('agent.failed', whom, lost.told)
+  end_task(task, after, ending, 0, whom)
   return {'ok', 'failed', after}
 end
 
@@ -84,14 +86,15 @@ local function settle(agent, work_ended)
   if kill and work_ended then status, reason = 'killed', 'killed' end
   check_step(AGENT_STEPS, agent.status, status)
   local task = read_task_of(agent)
-  local killed = kill and {reason = 'killed', error = kill.reason, killed_by = kill.by}
+  local killed = kill and make_ending('killed', kill.reason, nil, kill.by)
   local ending = status == 'killed' and killed
-    or {reason = reason, error = 'its daemon ' .. agent.node .. ' died'}
+    or make_ending(reason, 'its daemon ' .. agent.node .. ' died')
   local after = task_after(task, kill and 'killed' or status, reason)
+  local whom = about_agent(agent)
 
   redis.call('HDEL', AGENT .. agent.id, 'token')
-  close_agent(agent, status, ending)
-  end_task(task, after, killed or ending, 0, agent.node)
+  close_agent(agent, status, ending, whom)
+  end_task(task, after, killed or ending, 0, task and about(task, agent.id, agent.node))
   return {'ok', status, after}
 end
 

@@ -2,6 +2,9 @@
 -- ARGS the agents
 -- OK   {'ok', agents that are no longer this owner's}
 -- A key that is gone is not yet a lost agent: the server may have been away for longer than the TTL.
+-- NEEDS records
+
+if ME ~= '' then rely(OWNED .. ME, 'set') end
 function STEPS.renew(...)
   local lost, mine = {}, ME .. '/' .. EPOCH
   for _, id in ipairs({...}) do

@@ -1,4 +1,5 @@
 -- What an agent tells while it runs. Only its owner writes it, and nothing of it once it has ended.
+-- NEEDS records ending
 
 local function tell_number(name, text)
   return text ~= '' and ',"' .. name .. '":' .. text or ''
@@ -13,7 +14,7 @@ function STEPS.progress(id, token, fraction, note)
   local is_known = (fraction == '' or fraction == known[1]) and (note == '' or note == known[2])
   if ended(AGENT_STEPS, agent.status) or is_known then return {'ok'} end
   set(AGENT .. id, 'progress', fraction, 'note', note)
-  tell('agent.progress', about_agent(agent, ME),
+  tell('agent.progress', about_agent(agent),
     tell_number('progress', fraction) .. (note ~= '' and ',"note":' .. cjson.encode(note) or ''))
   return {'ok'}
 end
@@ -61,6 +62,6 @@ end
 -- OK   {'ok'}
 function STEPS.paused(id, token, seconds)
   local agent = read_owned(id, token)
-  tell('kind.paused', about_agent(agent, ME), ',"seconds":' .. seconds)
+  tell('kind.paused', about_agent(agent), ',"seconds":' .. seconds)
   return {'ok'}
 end

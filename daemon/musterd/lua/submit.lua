@@ -3,6 +3,10 @@
 --      7 max attempts · 8 metadata, JSON
 -- OK   {'ok', 1} created · {'ok', 0} it was there, with the same kind and context
 -- ELSE {'exists'} · {'unknown_kind', those that are known}
+-- NEEDS lists
+
+rely(KINDS, 'hash')
+for _, status in ipairs({'pending', 'completed', 'failed'}) do rely(TASK_INDEX[status], 'zset') end
 
 -- What an offer says but for its schema, which daemons write last: 64 KiB are too much to be decoded
 -- for each task.
@@ -30,17 +34,19 @@ local function create(task, context, max_attempts, timeout, metadata)
     'attempt', '0', 'maxAttempts', max_attempts, 'priority', task.priority, 'taskId', task.id,
     'context', context, 'timeout', timeout, 'metadata', metadata, 'createdAt', NOW_ISO)
   -- An id whose record has expired may be used again: what was listed under it is of the past.
-  list(TASKS .. 'completed', task.id, false)
-  list(TASKS .. 'failed', task.id, false)
-  shift(TASKS, task.id, nil, 'pending')
+  list(TASK_INDEX.completed, task.id, false)
+  list(TASK_INDEX.failed, task.id, false)
+  shift(TASK_INDEX, task.id, nil, 'pending')
   tell('task.pending', about(task))
 end
 
 function STEPS.submit(id, kind, context, priority, delay, timeout, max_attempts, metadata)
-  local known = read_task(id)
-  if known then
-    local same = known.kind == kind and (redis.call('HGET', TASK .. id, 'context') or '') == context
-    return same and {'ok', 0} or {'exists'}
+  local known = read(TASK .. id, 'status', 'kind', 'context')
+  if known[1] then
+    if not TASK_STEPS[known[1]] or not known[2] then
+      refuse('broken', TASK .. id, 'status or kind is missing or nonsense')
+    end
+    return known[2] == kind and (known[3] or '') == context and {'ok', 0} or {'exists'}
   end
   local defaults = defaults_of(kind)
   if not defaults then return {'unknown_kind', redis.call('HKEYS', KINDS)} end

@@ -1,6 +1,7 @@
 -- trim: entries of the index sets whose records have expired, and ended tasks over the number kept.
 -- ARGS 1 how many of each at most
 -- OK   {'ok', how many went}
+-- NEEDS retention
 function STEPS.trim(most)
   local gone, before = 0, NOW - RETENTION
   local function sweep(index, steps, forget)
