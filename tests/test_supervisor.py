@@ -387,7 +387,10 @@ async def test_id_that_is_used_again_while_its_agent_runs(parts: Parts) -> None:
     await parts.membership.renew()
     await parts.submit("hold", task_id="again")
     parts.supervisor.wake()
-    await wait_until(lambda: parts.is_status(f"{task_id}.1", "running"))
+    actors = parts.supervisor.crew.actors
+    await wait_until(
+        lambda: actors[f"{task_id}.1"] is not former and actors[f"{task_id}.1"].started
+    )
     assert former.gone
     present = parts.supervisor.crew.actors[f"{task_id}.1"]
     assert present is not former

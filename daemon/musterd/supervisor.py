@@ -4,6 +4,7 @@ It never writes an agent's record. It ends when it was told to drain and its las
 """
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
@@ -86,6 +87,7 @@ class Supervisor:
         self._claims = 0
         self._intensity = Intensity(kinds)
         self._missing = False
+        self._cramped = True
         self._troubles = troubles
         self._skipped: set[str] = set()
         self._strays = Strays(store, crew, settings.node, epoch)
@@ -161,6 +163,7 @@ class Supervisor:
             if self._missing:
                 await self._man(agents)
             self.pauses.expire()
+            self._cramped = True
             offers = list(self._offers())
             room = min(self._capacity - len(self.crew.actors), MOST)
             if self.draining or room <= 0 or not offers:
@@ -176,6 +179,9 @@ class Supervisor:
         self._report(claimed.broken)
         if len(claimed.claims) == room:
             return 0.0
+        taken = Counter(claim.kind for claim in claimed.claims)
+        is_filled = any(taken[offer.kind] >= offer.room for offer in offers)
+        self._cramped = is_filled or len(offers) < len(self._kinds)
         return SLOW_LOOK if claimed.due is None else min(SLOW_LOOK, claimed.due + 0.001)
 
     async def _take(self, agents: TaskGroup, room: int, offers: Sequence[Offer]) -> Claimed:
@@ -229,7 +235,8 @@ class Supervisor:
         finally:
             self.unwritten += actor.unwritten
             self.crew.remove(actor)
-            self._bell.ring()
+            if self._cramped:  # else what waits is not for want of room
+                self._bell.ring()
 
     async def _note_failure(self, claim: Claim) -> None:
         """Pause a kind whose agents fail too often, and tell of it."""

@@ -1,7 +1,6 @@
 -- Agents as they are listed: by their status, and by who answers for them.
 -- NEEDS lists
 
-for _, index in pairs(AGENT_INDEX) do rely(index, 'zset') end
 if ME ~= '' then
   rely(OWNED .. ME, 'set')
   need('SADD', OWNED .. ME)
@@ -30,8 +29,8 @@ local function write_members(node, of_node)
     local part = is_owned and added or out
     part[#part + 1] = member
   end
-  in_parts(out, 'SREM', OWNED .. node)
-  in_parts(added, 'SADD', OWNED .. node)
+  in_parts(out, redis.call, 'SREM', OWNED .. node)
+  in_parts(added, redis.call, 'SADD', OWNED .. node)
 end
 
 local gone = {}       -- keys
@@ -49,7 +48,7 @@ local function write_expiries()
 end
 
 flushes[#flushes + 1] = function()
-  in_parts(gone, 'DEL')
+  in_parts(gone, redis.call, 'DEL')
   for node, of_node in pairs(members) do write_members(node, of_node) end
   write_expiries()
   members, gone, outputs = {}, {}, {}

@@ -10,7 +10,8 @@
 -- NEEDS records agents
 
 if ME ~= '' then rely(NODE .. ME, 'hash') end
-for _, index in pairs(TASK_INDEX) do rely(index, 'zset') end
+rely(TASK_INDEX.executing, 'zset')
+rely(AGENT_INDEX.running, 'zset')
 
 local DUE_AT_ONCE, REPAIR = 256, 60 * 1000
 
@@ -148,13 +149,13 @@ local function take(kind, most, stem, max_attempts, timeout, taken, broken)
       put_aside(id, fine, broken)
     end
   end
-  in_parts(left, 'DEL')
+  in_parts(left, redis.call, 'DEL')
   for _, task in ipairs(found) do
     local token = stem .. '.' .. #taken
     spawn(task, token, true, fill_limits(task, max_attempts, timeout))
     taken[#taken + 1] = described(task.agent, token, task)
   end
-  in_parts(ids, 'ZREM', queue)
+  in_parts(ids, redis.call, 'ZREM', queue)
   return #found
 end
 

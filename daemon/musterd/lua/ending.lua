@@ -2,7 +2,8 @@
 -- NEEDS records retention
 
 rely(KILLS, 'hash')
-for _, index in pairs(TASK_INDEX) do rely(index, 'zset') end
+for _, status in ipairs({'pending', 'completed', 'failed'}) do rely(TASK_INDEX[status], 'zset') end
+for _, status in ipairs({'completed', 'failed', 'killed'}) do rely(AGENT_INDEX[status], 'zset') end
 
 -- What ended it, as both records hold it and as it stands in the events of both.
 local function make_ending(reason, message, result, killed_by)

@@ -4,6 +4,7 @@
 -- OK   {'ok', agent's status, task's status}; again after it was applied: the same, and nothing is told
 -- A kill that was recorded before makes the ending `killed`; a result that came is kept.
 -- NEEDS ending
+
 function STEPS.finish(id, token, status, reason, error, result, delay, cpu)
   local agent = read_owned(id, token)
   if ended(AGENT_STEPS, agent.status) then

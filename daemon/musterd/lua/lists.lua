@@ -21,13 +21,13 @@ local woken = {}    -- kinds that have new work
 local PART = 4000   -- arguments that Lua can hand over at once: 8000, less what is on its stack
 
 -- Without a key, the arguments are keys.
-local function in_parts(arguments, command, key)
+local function in_parts(arguments, call, command, key)
   for first = 1, #arguments, PART do
     local last = math.min(first + PART - 1, #arguments)
     if key then
-      redis.call(command, key, unpack(arguments, first, last))
+      call(command, key, unpack(arguments, first, last))
     else
-      redis.call(command, unpack(arguments, first, last))
+      call(command, unpack(arguments, first, last))
     end
   end
 end
@@ -57,8 +57,8 @@ local function write_scores(key, of_key)
       out[#out + 1] = member
     end
   end
-  in_parts(out, 'ZREM', key)
-  in_parts(added, 'ZADD', key)
+  in_parts(out, redis.pcall, 'ZREM', key)   -- there is nothing in a key of another type
+  in_parts(added, redis.call, 'ZADD', key)
 end
 
 flushes[#flushes + 1] = function()

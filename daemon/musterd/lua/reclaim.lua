@@ -1,6 +1,9 @@
 -- Agents whose claim was lost on the way, or with the last writes of a server.
 -- NEEDS claim submit
 
+rely(TASK_INDEX.assigned, 'zset')
+rely(AGENT_INDEX.spawning, 'zset')
+
 -- adopt: those of our agents that are alive, described for somebody who has lost their claim's answer.
 -- ARGS agents
 -- OK   {'ok', agents} described as claim does

@@ -3,6 +3,10 @@
 -- OK   {'ok'}; again after it was applied: {'ok'} and nothing is told
 -- ELSE {'kill'} a kill was recorded: nothing was written, end it as killed
 -- NEEDS ending
+
+rely(TASK_INDEX.executing, 'zset')
+rely(AGENT_INDEX.running, 'zset')
+
 function STEPS.start(id, token)
   local agent = read_owned(id, token)
   if is_any_kill() and redis.call('HEXISTS', KILLS, id) == 1 then return {'kill'} end

@@ -6,7 +6,7 @@
 -- NEEDS lists
 
 rely(KINDS, 'hash')
-for _, status in ipairs({'pending', 'completed', 'failed'}) do rely(TASK_INDEX[status], 'zset') end
+rely(TASK_INDEX.pending, 'zset')
 
 -- What an offer says but for its schema, which daemons write last: 64 KiB are too much to be decoded
 -- for each task.

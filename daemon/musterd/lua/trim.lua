@@ -2,6 +2,7 @@
 -- ARGS 1 how many of each at most
 -- OK   {'ok', how many went}
 -- NEEDS retention
+
 function STEPS.trim(most)
   local gone, before = 0, NOW - RETENTION
   local function sweep(index, steps, forget)
