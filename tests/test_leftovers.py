@@ -89,7 +89,7 @@ async def test_nothing_to_end() -> None:
 async def test_a_leftover_is_asked_first(start: Start, tmp_path: Path) -> None:
     """SIGTERM and the grace come before SIGKILL."""
     old = await start(f"{NODE}/old", "trap 'touch $D/asked; exit' TERM")
-    await end_leftovers([f"{NODE}/old"], grace=5)
+    await end_leftovers([f"{NODE}/old"], grace=60)
     assert old.poll() == 0
     assert (tmp_path / "asked").exists()
 

@@ -53,6 +53,7 @@ async def test_exclusive_agent_ends_before_its_lease(trouble: Trouble, kinds: st
         await trouble.scene.submit(kind, task_id=kind)
         await wait_until(partial(trouble.processes_of, f"{kind}.1"))
         await wait_until(partial(trouble.has_status, f"{kind}.1", "running"))
+    await wait_until(lambda: len(trouble.processes_of("alone.1")) == 1)
     (pid,) = trouble.processes_of("alone.1")
     trouble.proxy.stall()
     await wait_until(lambda: b"MUSTERD_AGENT_ID=alone.1" not in procfs.environment(pid))
