@@ -21,7 +21,7 @@ LIMIT: Final = 64 * 1024 * 1024
 _BATCH: Final = 64 * 1024
 """Bytes of one write, about; each may have to wait 5 ms for the interpreter."""
 
-_GATHER: Final = 0.005
+_GATHER: Final = 0.001
 """Seconds for which lines gather: who logs gives way to the thread each time that it wakes."""
 
 
@@ -52,6 +52,7 @@ class LogWriter:
         self._size = 0  # of the lines, and of the batch that is being written
         self._gone = 0  # bytes of what went out
         self._dropped = 0
+        self._last = 0.0  # when the last batch went out
         self._thread: threading.Thread | None = None
         # Reentrant: a finalizer may log in the middle of another log call.
         lock = threading.RLock()
@@ -126,12 +127,14 @@ class LogWriter:
     def _write_batch(self) -> None:
         batch = self._take()
         self._put_out(batch)
+        self._last = time.monotonic()
         self._let_go(sum(map(len, batch)))
 
     def _take(self) -> list[bytes]:
         with self._filled:
             self._filled.wait_for(lambda: self._lines)
-        time.sleep(_GATHER)
+        # A line that comes alone goes at once.
+        time.sleep(max(0.0, self._last + _GATHER - time.monotonic()))
         with self._filled:
             batch: list[bytes] = []
             size = 0

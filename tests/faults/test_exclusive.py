@@ -94,6 +94,7 @@ async def test_kind_that_fails_too_often_is_paused(trouble: Trouble, kinds: str)
         await trouble.scene.submit("broken", task_id=f"b{number}")
         if number < 4:
             await trouble.scene.ended(f"b{number}")
+    await wait_until(lambda: "kind paused, its" in daemon.log_text())
     (line,) = [line for line in daemon.log() if line["event"].startswith("kind paused, its")]
     assert (line["kind"], line["failures"], line["level"]) == ("broken", 3, "error")
     await trouble.scene.submit("shared", task_id="other")
@@ -116,6 +117,7 @@ async def test_kind_that_was_paused_comes_back_by_itself(trouble: Trouble, tmp_p
     await wait_until(lambda: "fail too often" in daemon.log_text())
     await trouble.scene.submit("broken", task_id="b4")
     assert await trouble.scene.ending("b4") == ("failed", "error")
+    await wait_until(lambda: "kind resumed" in daemon.log_text())
     told = [line["event"] for line in daemon.log()]
     assert told.index("kind paused, its agents fail too often") < told.index("kind resumed")
     await trouble.scene.quiet()
