@@ -126,7 +126,7 @@ async def test_a_schema_is_asked_for_now_and_then(
     async with anyio.create_task_group() as group:
         for _ in range(50):
             group.start_soon(is_refused)
-    assert (await world.redis.info("commandstats"))["cmdstat_hget"]["calls"] == 1
+    assert (await world.redis.info("commandstats"))["cmdstat_hmget"]["calls"] == 1
     await world.step("offer", 10, KIND, "{}")
     await is_refused()
     monkeypatch.setattr(published, "FRESH", 0.0)

@@ -47,6 +47,30 @@ async def test_counts(world: World, reads: Reads) -> None:
     assert abs(counts.now / 1000 - seconds) < 5
 
 
+async def test_counts_beside_nonsense(world: World, reads: Reads) -> None:
+    """What is no index, counter or number is named and counts as nothing; the rest counts."""
+    await world.running("a")
+    await world.submit("b")
+    await world.step("offer", 10, "check", "{}")
+    keys = world.keys
+    bad = [keys.tasks("failed"), keys.agents("completed"), keys.queue("check")]
+    for key in (*bad, keys.sequence):
+        await world.redis.delete(key)
+        await world.plant(key)
+    counts = await reads.counts(10)
+    assert set(counts.broken) == {*bad, keys.sequence}
+    assert len(counts.broken) == 4
+    assert (counts.queued, counts.queues) == (0, {"check": 0})
+    assert (counts.tasks["executing"], counts.agents["running"]) == (1, 1)
+    await world.redis.delete(keys.kinds, keys.sequence)
+    await world.plant(keys.kinds)
+    await world.redis.rpush(keys.sequence, "1")
+    await world.redis.expire(keys.sequence, 60)
+    counts = await reads.counts(10)
+    assert counts.queues == {}
+    assert {keys.kinds, keys.sequence} <= set(counts.broken)
+
+
 async def test_entries(world: World, reads: Reads) -> None:
     """A part of an index, from either end, each with the time of its change."""
     await world.redis.zadd(world.keys.agents("failed"), {"a.1": 1, "b.1": 2, "c.1": 3})

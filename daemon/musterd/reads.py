@@ -1,18 +1,18 @@
 """Looking at the state: records by id, daemons, sizes and places in the indexes. Writes nothing."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
 from redis.asyncio import Redis
 
 from musterd import ids, jsons
+from musterd.counts import Counts, Sizes
 from musterd.errors import NotFoundError
 from musterd.hashes import Hashes
 from musterd.keys import Keys
 from musterd.records import AgentRecord, Line, NodeRecord, TaskRecord
-from musterd.skipped import Skipped
-from musterd.states import AGENT_ENDED, TASK_LIVE, AgentState, TaskState
+from musterd.skipped import Skipped, wanted
+from musterd.states import TASK_LIVE
 
 _OUTLINE: Final = (
     "agentId", "taskId", "status", "kind", "node", "attempt", "progress", "note", "reason", "error",
@@ -23,29 +23,6 @@ FROM_FIRST: Final = "0-0"
 """The place before the first line of an agent's output."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Counts:
-    """How many there are, as of one moment.
-
-    Attributes:
-        now: the moment by the server's clock, ms since 1970.
-        tasks: by status.
-        agents: by status.
-        ended: agents that ended within the window that was asked for, by status.
-        queues: due tasks by kind, of the kinds that some daemon has offered.
-        scheduled: pending tasks that are not due yet.
-        queued: how often a task was put in a queue since the prefix was first used.
-    """
-
-    now: float
-    tasks: dict[str, int]
-    agents: dict[str, int]
-    ended: dict[str, int]
-    queues: dict[str, int]
-    scheduled: int
-    queued: int
-
-
 class Entry(NamedTuple):
     """An agent in the index of its status, and since when: ms by the server's clock."""
 
@@ -54,23 +31,30 @@ class Entry(NamedTuple):
 
 
 class Reads:
-    """What can be seen on a server below a prefix."""
+    """What can be seen on a server below a prefix.
+
+    Where one record is asked for, a key of another type is an error; where many are, it is skipped.
+    """
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self._redis = redis
         self._keys = keys
         self._hashes = Hashes(redis)
-        self._skipped = Skipped("a stream")
+        self._streams = Skipped("a stream")
+        self._indexes = Skipped("a sorted set")
+        self._sizes = Sizes(redis, keys)
 
     async def get(self, record_id: str) -> TaskRecord | AgentRecord:
         """A task's record or an agent's, as the id says.
 
         Raises:
             NotFoundError: there is none.
+            BrokenRecordError: its key holds no hash.
         """
         is_agent = ids.is_agent_id(record_id)
         key = self._keys.agent(record_id) if is_agent else self._keys.task(record_id)
-        fields: Any = await self._redis.hgetall(key)  # redis-py cannot say that ours answers text
+        with wanted(record_id, key, "hash"):
+            fields: Any = await self._redis.hgetall(key)  # redis-py cannot say that it is text
         if not fields:
             raise NotFoundError(record_id)
         return AgentRecord.read(fields) if is_agent else TaskRecord.read(fields)
@@ -85,13 +69,20 @@ class Reads:
 
     async def nodes(self) -> list[NodeRecord]:
         """The daemons that are alive, the last heard first; 1000 at most."""
-        listed: Any = await self._redis.zrange(self._keys.nodes, 0, _NODES - 1, desc=True)
+        newest = self._redis.zrange(self._keys.nodes, 0, _NODES - 1, desc=True)
+        listed: Any = await self._indexes.read(self._keys.nodes, newest, [])
         found = await self._hashes.all(map(self._keys.node, listed))
         return [NodeRecord.read(fields) for fields in found if fields]
 
     async def output(self, agent_id: str, after: str) -> list[Line]:
-        """The lines kept of an agent's output after the place of one of them, the oldest first."""
-        found: Any = await self._redis.xrange(self._keys.output(agent_id), min=f"({after}")
+        """The lines kept of an agent's output after the place of one of them, the oldest first.
+
+        Raises:
+            BrokenRecordError: its key holds no stream.
+        """
+        key = self._keys.output(agent_id)
+        with wanted(agent_id, key, "stream"):
+            found: Any = await self._redis.xrange(key, min=f"({after}")
         return [Line.read(place, fields) for place, fields in found]
 
     async def newest_lines(
@@ -112,58 +103,36 @@ class Reads:
         return {
             agent_id: [Line.read(place, fields) for place, fields in reversed(entries)]
             for agent_id, key, entries in zip(agent_ids, keys, found, strict=True)
-            if self._skipped.is_readable(key, entries) and entries
+            if self._streams.is_readable(key, entries) and entries
         }
 
     async def live_tasks(self) -> list[str]:
         """The ids of all tasks that have not ended, as of one moment."""
+        indexes = list(map(self._keys.tasks, sorted(TASK_LIVE)))
         async with self._redis.pipeline(transaction=True) as pipe:
-            for status in sorted(TASK_LIVE):
-                pipe.zrange(self._keys.tasks(status), 0, -1)
-            found = await pipe.execute()
-        return [task_id for part in found for task_id in part]
+            for index in indexes:
+                pipe.zrange(index, 0, -1)
+            found: list[Any] = await pipe.execute(raise_on_error=False)
+        return [
+            task_id
+            for index, part in zip(indexes, found, strict=True)
+            if self._indexes.is_readable(index, part)
+            for task_id in part
+        ]
 
     async def counts(self, window: float) -> Counts:
-        """The sizes of all indexes and queues; `window` is in seconds before now.
-
-        Its cost does not depend on how many tasks there are, but for a logarithm.
-        """
-        async with self._redis.pipeline(transaction=False) as pipe:
-            pipe.time()
-            pipe.hkeys(self._keys.kinds)
-            (seconds, microseconds), kinds = await pipe.execute()
-        now = seconds * 1000 + microseconds // 1000
-        ended = sorted(AGENT_ENDED)
-        async with self._redis.pipeline(transaction=True) as pipe:
-            pipe.zcard(self._keys.scheduled)
-            pipe.get(self._keys.sequence)
-            for index in map(self._keys.tasks, TaskState):
-                pipe.zcard(index)
-            for index in map(self._keys.agents, AgentState):
-                pipe.zcard(index)
-            for index in map(self._keys.agents, ended):
-                pipe.zcount(index, now - window * 1000, "+inf")
-            for queue in map(self._keys.queue, kinds):
-                pipe.zcard(queue)
-            scheduled, queued, *sizes = await pipe.execute()
-        size = iter(sizes)
-        return Counts(
-            now=now,
-            scheduled=scheduled,
-            queued=int(queued or 0),
-            tasks={status: next(size) for status in TaskState},
-            agents={status: next(size) for status in AgentState},
-            ended={status: next(size) for status in ended},
-            queues={kind: next(size) for kind in kinds},
-        )
+        """How many records there are; `window` is in seconds before now."""
+        return await self._sizes.read(window)
 
     async def entries(
         self, status: str, first: int, count: int, *, newest_first: bool
     ) -> list[Entry]:
         """A part of the index of agents of one status, by the time of their last change."""
-        found: Any = await self._redis.zrange(
-            self._keys.agents(status), first, first + count - 1, desc=newest_first, withscores=True
+        index = self._keys.agents(status)
+        part = self._redis.zrange(
+            index, first, first + count - 1, desc=newest_first, withscores=True
         )
+        found: Any = await self._indexes.read(index, part, [])
         return [Entry(agent_id, since) for agent_id, since in found]
 
     async def outlines(self, agent_ids: Sequence[str]) -> dict[str, AgentRecord]:
@@ -178,21 +147,21 @@ class Reads:
         """When those of the tasks that are scheduled are due: ms by the server's clock."""
         if not task_ids:
             return {}
-        found: Any = await self._redis.zmscore(self._keys.scheduled, list(task_ids))
+        scores = self._redis.zmscore(self._keys.scheduled, list(task_ids))
+        found: Any = await self._indexes.read(self._keys.scheduled, scores, [None] * len(task_ids))
         pairs = zip(task_ids, found, strict=True)
         return {task_id: float(due) for task_id, due in pairs if due is not None}
 
     async def offers(self) -> dict[str, str]:
         """Each kind that was offered and not forgotten, and when it last was: ISO 8601."""
-        found: Any = await self._redis.hgetall(self._keys.kinds)
+        [found] = await self._hashes.all([self._keys.kinds])
         return {kind: str(_read_offer(text).get("offeredAt", "")) for kind, text in found.items()}
 
     async def schemas(self, kinds: Sequence[str]) -> dict[str, dict[str, Any]]:
         """The JSON Schemas of the contexts of those of the kinds that publish one."""
-        async with self._redis.pipeline(transaction=False) as pipe:
-            for kind in kinds:
-                pipe.hget(self._keys.kinds, kind)
-            found: Any = await pipe.execute()
+        if not kinds:
+            return {}
+        [found] = await self._hashes.some([self._keys.kinds], kinds)
         offers = {kind: _read_offer(text) for kind, text in zip(kinds, found, strict=True) if text}
         schemas = {kind: offer.get("schema") for kind, offer in offers.items()}
         return {kind: schema for kind, schema in schemas.items() if isinstance(schema, dict)}
@@ -201,7 +170,7 @@ class Reads:
         """Those of the agents whose kill was asked for and is not yet carried out."""
         if not agent_ids:
             return set()
-        found: Any = await self._redis.hmget(self._keys.kills, list(agent_ids))
+        [found] = await self._hashes.some([self._keys.kills], agent_ids)
         return {agent_id for agent_id, kill in zip(agent_ids, found, strict=True) if kill}
 
 

@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 from musterd.hashes import Hashes
 from musterd.keys import Keys
 from musterd.records import AgentRecord, TaskRecord
+from musterd.skipped import Skipped
 from musterd.states import AGENT_LIVE, TASK_LIVE, TaskState
 
 PAGE: Final = 500
@@ -39,6 +40,7 @@ class Search:
         self._redis = redis
         self._keys = keys
         self._hashes = Hashes(redis)
+        self._indexes = Skipped("a sorted set")
 
     async def tasks(
         self, status: str, limit: int, *, kind: str = "", node: str = ""
@@ -145,10 +147,11 @@ class Search:
         """
         edge, skip = float("inf"), 0
         while True:
-            found: Any = await self._redis.zrange(
+            page = self._redis.zrange(
                 index, edge, "-inf", desc=True, byscore=True,
                 offset=skip, num=PAGE, withscores=True,
             )  # fmt: skip
+            found: Any = await self._indexes.read(index, page, [])
             yield [record_id for record_id, _ in found]
             if len(found) < PAGE:
                 return
@@ -159,8 +162,8 @@ class Search:
     async def _scan(self, index: str, pattern: str) -> AsyncIterator[set[str]]:
         cursor = 0
         while True:
-            answer: Any = await self._redis.zscan(index, cursor, match=pattern, count=_SCAN)
-            cursor, entries = answer
+            part = self._redis.zscan(index, cursor, match=pattern, count=_SCAN)
+            cursor, entries = await self._indexes.read(index, part, (0, []))
             yield {record_id for record_id, _ in entries}
             if cursor == 0:
                 return

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from musterd.client import Client
+from musterd.counts import Counts
 from musterd.display import progress
-from musterd.reads import Counts
 from musterd.records import Event, NodeRecord
 from musterd.settings import load
 from musterd.states import AgentState

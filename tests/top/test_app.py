@@ -283,6 +283,17 @@ async def test_outage(own_server: StartServer, settings: LoadSettings) -> None:
             assert app.is_running
 
 
+async def test_nonsense_is_told_beside_what_there_is(crowd: Crowd, app: TopApp) -> None:
+    """A key of another type is named above the agents, for as long as it is there."""
+    await crowd.run(3)
+    key = crowd.keys.tasks("failed")
+    await crowd.plant(key)
+    async with app.run_test(size=WIDE):
+        await shown(app, "Not complete:", key, "t2.1", "3 running")
+        await crowd.redis.delete(key)
+        await wait_until(lambda: "Not complete:" not in text_of(app), 8)
+
+
 @pytest.mark.parametrize("size", [(20, 5), (40, 10), (130, 16), (300, 100)])
 async def test_any_size(crowd: Crowd, app: TopApp, size: tuple[int, int]) -> None:
     """However small or large the terminal is, agents are listed and no line is too long."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from musterd.reads import Counts
+from musterd.counts import Counts
 from musterd.top.rates import KEPT, Meter
 
 

@@ -17,6 +17,8 @@ EXITS: Final = {
 }
 """The exit codes of every command that asks the server something."""
 
+BROKEN: Final = "somebody has changed its key by hand, and it cannot be read"
+
 
 class _WithManual(click.Command):
     """A command whose help tells its arguments, exit codes and examples.

@@ -6,7 +6,7 @@ import click
 
 from musterd.cli import completers
 from musterd.cli.call import call
-from musterd.cli.command import EXITS, ManualCommand, json_option
+from musterd.cli.command import BROKEN, EXITS, ManualCommand, json_option
 from musterd.cli.output import print_json, warn
 from musterd.cli.shortened import latest_agent, with_whole_id
 from musterd.display import visible
@@ -32,6 +32,7 @@ _PAUSE: Final = 0.2
     },
     exits=EXITS
     | {
+        1: BROKEN,
         2: f"{EXITS[2]}; or ID may stand for several",
         3: "there is no such task or agent",
         130: "ended by Ctrl-C",

@@ -9,7 +9,7 @@ import click
 
 from musterd.cli import completers
 from musterd.cli.call import call
-from musterd.cli.command import EXITS, ManualCommand, json_option
+from musterd.cli.command import BROKEN, EXITS, ManualCommand, json_option
 from musterd.cli.output import STATUS, print_json, print_table
 from musterd.cli.shortened import with_whole_id
 from musterd.cli.standing import Standing, look_around
@@ -29,7 +29,11 @@ _WIDTH = 12
     cls=ManualCommand,
     arguments={"ID": "A task's or an agent's, or as much of it as is unambiguous."},
     exits=EXITS
-    | {2: f"{EXITS[2]}; or ID may stand for several", 3: "there is no such task or agent"},
+    | {
+        1: BROKEN,
+        2: f"{EXITS[2]}; or ID may stand for several",
+        3: "there is no such task or agent",
+    },
     examples="""
         musterd show 4f0c1b            a task and its attempts
         musterd show 4f0c1b.2          its second attempt

@@ -109,7 +109,18 @@ class TopApp(App[None]):
 
 
 def _tell_problem(screen: Screen[None], seen: Snapshot | Outage) -> None:
+    told = _problem(seen)
     problem = screen.query_one("#problem", Static)
-    problem.set_class(isinstance(seen, Outage), "open")
+    problem.set_class(bool(told), "open")
+    if told:
+        problem.update(Text(one_line(told)))
+
+
+def _problem(seen: Snapshot | Outage) -> str:
+    """Why what is shown is not what there is; empty if it is."""
     if isinstance(seen, Outage):
-        problem.update(Text(f"Not up to date. {one_line(seen.problem)}"))
+        return f"Not up to date. {seen.problem}"
+    if not seen.counts.broken:
+        return ""
+    keys = ", ".join(seen.counts.broken)
+    return f"Not complete: somebody put something else at {keys}; repair or delete it"

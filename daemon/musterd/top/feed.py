@@ -13,9 +13,9 @@ import anyio
 
 from musterd import eventlog
 from musterd.client import Client
+from musterd.counts import Counts
 from musterd.display import parse_time
 from musterd.errors import MusterdError, NotFoundError
-from musterd.reads import Counts
 from musterd.records import AgentRecord, Event, Line, NodeRecord, TaskRecord
 from musterd.top.listing import Listing
 from musterd.top.page import Page, Reader

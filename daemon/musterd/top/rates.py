@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from musterd.reads import Counts
+from musterd.counts import Counts
 
 WINDOW: Final = 10.0
 """Seconds over which a rate is taken: long enough to be calm, short enough to show a change."""

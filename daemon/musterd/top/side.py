@@ -6,8 +6,8 @@ from typing import Final
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
+from musterd.counts import Counts
 from musterd.display import one_line, parse_time, why
-from musterd.reads import Counts
 from musterd.records import Event, NodeRecord
 from musterd.top.feed import Snapshot
 from musterd.top.palette import LOUD, QUIET, state_style

@@ -7,8 +7,8 @@ from typing import Final
 from rich.cells import cell_len
 from rich.text import Text
 
+from musterd.counts import Counts
 from musterd.display import one_line
-from musterd.reads import Counts
 from musterd.records import NodeRecord
 from musterd.states import AgentState, TaskState
 from musterd.top.feed import Snapshot
