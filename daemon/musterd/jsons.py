@@ -9,6 +9,8 @@ Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | float | bool | Non
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 100
+MAX_DIGITS = 4300
+"""Of a whole number: no Python reads more, unless it is told to."""
 
 
 class JsonError(ValueError):
@@ -32,6 +34,8 @@ def dumps(value: object) -> str:
 
 def loads(data: bytes | str) -> Any:
     """Read one JSON document: at most 1 MiB, 100 levels, no key twice, no NaN, valid Unicode.
+
+    A whole number has at most 4300 digits.
 
     Raises:
         JsonError: with the first thing that is wrong.
@@ -113,6 +117,12 @@ def _finite(digits: str) -> float:
     return number
 
 
+def _readable(digits: str) -> int:
+    if (count := len(digits.lstrip("-"))) > MAX_DIGITS:
+        raise ValueError(f"a number of {count} digits, at most {MAX_DIGITS} are accepted")
+    return int(digits)
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a JSON number")
 
@@ -122,5 +132,8 @@ _encode = json.JSONEncoder(
     ensure_ascii=False, allow_nan=False, sort_keys=True, separators=(",", ":")
 ).encode
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite
+    object_pairs_hook=_unique,
+    parse_constant=_refuse_constant,
+    parse_float=_finite,
+    parse_int=_readable,
 )
