@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     | {
         0: "submitted; with --wait, completed",
         1: "with --wait, failed or not ended in time; or ID is a different task's",
-        2: f"{EXITS[2]}; or no daemon has offered KIND",
+        2: f"{EXITS[2]}; or no daemon has offered KIND, or KIND does not accept the context",
     },
     examples="""
         musterd submit check --context '{"path": "/srv/data"}'

@@ -64,7 +64,8 @@ async def dead_daemons(subject: Subject) -> AsyncIterator[Finding]:
             continue
         owned, gone = await redis.scard(keys.owned(node)), now - seen / 1000
         if owned:
-            what = f"{node} is gone for {gone:.0f} s, and {owned} agents are listed as its own"
+            agents = "1 agent is" if owned == 1 else f"{owned} agents are"
+            what = f"{node} is gone for {gone:.0f} s, and {agents} listed as its own"
             late = gone > 2 * silence
             do = (
                 "start a daemon, best of that name: it settles them and their tasks are retried"
@@ -86,9 +87,10 @@ async def waiting_tasks(subject: Subject) -> AsyncIterator[Finding]:
             what = f"{queue} holds a {found} where a zset belongs"
             yield DAEMONS.problem(what, "rename or delete it: tasks of this kind are refused")
         elif found == "zset":
-            what = f"{await subject.redis.zcard(queue)} tasks wait for {queues[queue]}"
+            count = await subject.redis.zcard(queue)
+            tasks = "1 task waits" if count == 1 else f"{count} tasks wait"
             do = "start a daemon whose MUSTERD_AGENTS has this kind, or kill them"
-            yield DAEMONS.warning(f"{what}, which no live daemon offers", do)
+            yield DAEMONS.warning(f"{tasks} for {queues[queue]}, which no live daemon offers", do)
 
 
 def _offered_at(offer: str) -> float:
