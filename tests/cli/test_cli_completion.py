@@ -1,12 +1,7 @@
 """What a shell completes, asked as the shell asks: a process, with the words in its environment."""
 
-import os
-import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -44,6 +39,8 @@ def test_what_needs_no_server(complete: Complete) -> None:
     assert set(complete("pause", "--")) == {"--kind", "--node", "--json", "--help"}
     assert complete("ps", "--status", "e") == ["executing"]
     assert complete("completion", "") == ["bash", "zsh", "fish"]
+    assert complete("run", "--log-level", "") == ["debug", "info", "warning", "error"]
+    assert complete("run", "--log-format", "c") == ["console"]
 
 
 async def test_what_the_server_knows(
@@ -80,26 +77,8 @@ def test_slow_server_is_not_waited_for(complete: Complete, own_server: StartServ
     server.resume()
 
 
-@pytest.mark.skipif(shutil.which("bash") is None, reason="it is bash that completes here")
-def test_bash_completes(cli: Cli, tmp_path: Path) -> None:
-    """The script as bash evaluates it, and the function that it defines."""
-    program = tmp_path / "bin" / "musterd"
-    program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\nexec {sys.executable} -m musterd "$@"\n')
-    program.chmod(0o755)
-    asked = (
-        'eval "$(musterd completion bash)"; COMP_WORDS=(musterd dr); COMP_CWORD=1; '
-        '_musterd_completion musterd; echo "${COMPREPLY[@]}"'
-    )
-    paths = os.pathsep.join(str(Path(path).resolve()) for path in sys.path)
-    environment = os.environ | {
-        "PATH": f"{program.parent}:{os.environ['PATH']}",
-        "PYTHONPATH": paths,
-    }
-    done = subprocess.run(
-        ["bash", "--norc", "-c", asked], env=environment, capture_output=True, text=True, check=True
-    )
-    assert (done.stdout, done.stderr) == ("drain\n", "")
+def test_other_shells_are_refused(cli: Cli) -> None:
+    """One for which there is no script."""
     assert cli("completion", "tcsh").code == 2
 
 

@@ -1,4 +1,4 @@
-"""What a shell offers for kinds, daemons and ids: from the server, at once, or nothing at all.
+"""What a shell offers. Kinds, daemons and ids are the server's: at once, or nothing at all.
 
 A server that is away, slow or not ours is no error here: nobody has asked for anything yet.
 """
@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import TYPE_CHECKING, Final
 
 import click
+from click.shell_completion import CompletionItem
 
 from musterd.cli.call import call
 from musterd.errors import MusterdError
@@ -19,6 +20,21 @@ _LIMIT: Final = 0.3
 
 _MOST: Final = 100
 """Ids that are offered; of more of them no person can choose."""
+
+
+def files(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Files and folders, as the shell knows them."""
+    return [CompletionItem(incomplete, type="file")]
+
+
+def folders(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Folders, as the shell knows them."""
+    return [CompletionItem(incomplete, type="dir")]
+
+
+def words(*choices: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:
+    """Some words."""
+    return lambda _ctx, _param, incomplete: [it for it in choices if it.startswith(incomplete)]
 
 
 def kinds(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:

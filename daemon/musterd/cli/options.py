@@ -22,6 +22,7 @@ _SETTINGS: Final = (
         "--agents",
         multiple=True,
         metavar="SOURCE",
+        shell_complete=completers.files,
         show_default="MUSTERD_AGENTS",
         help="Agent kinds: a TOML file, module or module:attribute. May be repeated.",
     ),
@@ -46,6 +47,7 @@ _SETTINGS: Final = (
     click.option(
         "--state-dir",
         metavar="FOLDER",
+        shell_complete=completers.folders,
         show_default="MUSTERD_STATE_DIR, else ~/.local/state/musterd",
         help="Where the embedded server keeps its data.",
     ),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from musterd.cli import completers
 from musterd.cli.command import ManualCommand
 from musterd.cli.options import settings_options
 from musterd.errors import MusterdError
@@ -39,9 +40,19 @@ _LEFT: Final = 3.0
 @click.option("--embedded", is_flag=True, help="Start a private Valkey in the state folder.")
 @settings_options
 @click.option(
-    "--log-level", metavar="LEVEL", show_default="info", help="debug, info, warning or error."
+    "--log-level",
+    metavar="LEVEL",
+    shell_complete=completers.words("debug", "info", "warning", "error"),
+    show_default="info",
+    help="debug, info, warning or error.",
 )
-@click.option("--log-format", metavar="FORMAT", show_default="auto", help="auto, json or console.")
+@click.option(
+    "--log-format",
+    metavar="FORMAT",
+    shell_complete=completers.words("auto", "json", "console"),
+    show_default="auto",
+    help="auto, json or console.",
+)
 def run(*, embedded: bool, agents: tuple[str, ...], **given: str | None) -> int:
     """Run the daemon: claim tasks, start and supervise their agents.
 
