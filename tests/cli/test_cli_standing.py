@@ -11,6 +11,8 @@ from tests.support.server import Server
 
 EARLY, START, LATE = (f"2026-11-22T03:00:0{second}.000Z" for second in range(3))
 
+LATER, LATEST = "2026-11-22T03:01:02.000Z", "2026-11-22T03:01:03.000Z"
+
 
 def node(state: str = "active", name: str = "n1", **more: str) -> NodeRecord:
     """A daemon that is alive since START."""
@@ -33,6 +35,9 @@ def task(status: str = "pending") -> TaskRecord:
         ([node()], {"check": EARLY}, "no daemon offers its kind"),
         ([node()], {"check": LATE}, ""),
         ([node()], {"check": ""}, ""),
+        ([node()], {"check": LATE, "other": LATER}, ""),
+        ([node()], {"check": LATE, "other": LATEST}, "no daemon has offered its kind for 1m01s"),
+        ([node()], {"check": "", "other": LATEST}, ""),
         ([NodeRecord.read({"node": "odd", "state": "active"})], {"check": EARLY}, ""),
         ([node("paused")], {"check": LATE}, "every daemon is paused or draining"),
         ([node("paused"), node()], {"check": LATE}, ""),
@@ -50,7 +55,10 @@ def task(status: str = "pending") -> TaskRecord:
 def test_what_a_pending_task_waits_for(
     nodes: list[NodeRecord], offers: dict[str, str], says: str
 ) -> None:
-    """A live daemon has offered a kind since it started; what cannot be known is not claimed."""
+    """A live daemon has offered a kind since it started, and does so again and again.
+
+    What cannot be known is not claimed.
+    """
     assert Standing(nodes, offers, {}).note(task()) == says
     assert Standing(nodes, offers, {}).note(task("completed")) == ""
 

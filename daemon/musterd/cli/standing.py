@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 _SHOWN: Final = 3
 """Daemons that one sentence names."""
 
+_SILENT: Final = 60.0
+"""Seconds after which it is told that nobody offers a kind: a daemon does with each renewal."""
+
 
 @dataclass(frozen=True)
 class Standing:
@@ -55,10 +58,18 @@ class Standing:
             return "no daemon is running"
         if not self._is_offered(kind):
             return "no daemon offers its kind"
+        if (silence := self._silence(kind)) > _SILENT:
+            return f"no daemon has offered its kind for {age(silence)}"
         if all(node.state != "active" for node in self.nodes):
             return "every daemon is paused or draining"
         pausing = [one_line(node.node) for node in self.nodes if kind in (node.paused_kinds or ())]
         return f"its kind is paused on {_some(pausing)}" if pausing else ""
+
+    def _silence(self, kind: str) -> float:
+        """For how long a kind was not offered, by the last offer of any; seconds."""
+        times = filter(None, map(parse_time, self.offers.values()))
+        offered, newest = parse_time(self.offers.get(kind)), max(times, default=None)
+        return (newest - offered).total_seconds() if newest and offered else 0.0
 
     def _is_offered(self, kind: str) -> bool:
         # A daemon offers its kinds from its start on: an older offer is none of a live one.
