@@ -7,6 +7,7 @@ import pytest
 
 from musterd import procfs
 from musterd.client import Client
+from musterd.errors import RejectedContextError
 from musterd.jsons import Json
 from musterd.records import AgentRecord, TaskRecord
 from tests.examples.conftest import EXAMPLES, StartExample
@@ -164,17 +165,37 @@ async def test_message_is_a_further_turn(
 
 
 @pytest.mark.parametrize(
-    ("context", "problem"),
-    [({"branch": "one", "prompt": "p"}, "KeyError('repository')"), ("text", "TypeError")],
+    ("context", "field"),
+    [
+        ({"branch": "one", "prompt": "p"}, "context.repository"),
+        ({"repository": "site", "branch": "one", "prompt": "p"}, "context.repository"),
+        ({"repository": "/site", "branch": "one", "prompt": "p", "bas": "x"}, "context.bas"),
+        ("text", "context"),
+    ],
 )
 async def test_context_that_will_not_do(
-    start_example: StartExample, client: Client, context: Json, problem: str
+    start_example: StartExample, client: Client, context: Json, field: str
 ) -> None:
-    """The error says what is missing; nothing was made."""
+    """It is refused before anything is made; the error names the field."""
     await start(start_example)
-    task_id = await client.submit("code", context, max_attempts=1)
-    task = await client.wait_for(task_id, 20)
-    assert task.status == "failed"
+    with pytest.raises(RejectedContextError) as caught:
+        await client.submit("code", context)
+    assert caught.value.field == field
+
+
+async def test_base_that_git_does_not_know(
+    start_example: StartExample, client: Client, repository: Path
+) -> None:
+    """The error is git's; nothing was made."""
+    await start(start_example)
+    context: Json = {
+        "repository": str(repository),
+        "branch": "one",
+        "prompt": "p",
+        "base": "nowhere",
+    }
+    task = await client.wait_for(await client.submit("code", context, max_attempts=1), 20)
+    assert isinstance(task, TaskRecord)
     assert task.error is not None
-    assert task.error.startswith("exit code 65: the context will not do: ")
-    assert problem in task.error
+    assert task.error.startswith("exit code 65: the context will not do: fatal: ")
+    assert "one" not in git(repository, "branch")
