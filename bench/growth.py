@@ -1,7 +1,8 @@
 """Shows what is left of many tasks: `python -m bench.growth [TASKS]`, 100,000 unless told.
 
 A private server, one daemon with a retention of two seconds, and tasks that log a line, tell how
-far they are and keep a checkpoint. After each tenth: keys, the server's memory, the daemon's.
+far they are and keep a checkpoint. After each tenth: keys, the server's memory, the daemon's; and
+once more when the daemon has let go of all that has expired.
 """
 
 import resource
@@ -25,6 +26,11 @@ from musterd.submission import Submission
 from tests.support.wait import wait_until
 
 RETENTION = 2.0
+PREFIX = "growth"
+ENDED = [f"{PREFIX}:{index}:completed" for index in ("tasks", "agents")]
+"""Indexes from which the daemon takes what has expired, some with each of its rounds."""
+
+PATIENCE = 600.0
 BATCH = 500
 STEPS = 10
 
@@ -45,7 +51,7 @@ async def drain(client: Client, count: int) -> None:
             Submission(kind="note", context=first + n) for n in range(min(BATCH, count - first))
         ]
         await client.submit_many(tasks)
-        await wait_until(partial(is_idle, client), 600)
+        await wait_until(partial(is_idle, client), PATIENCE)
 
 
 async def is_idle(client: Client) -> bool:
@@ -73,8 +79,9 @@ async def measure(settings: Settings, server: redis.Redis, pid: int, tasks: int)
                 await drain(client, tasks // STEPS)
             rate = f"{tasks / STEPS / (time.monotonic() - began):9.0f}" if done else ""
             print(f"{done * tasks // STEPS:9}", look(server, pid), rate, flush=True)
-        await anyio.sleep(3 * RETENTION + 5)  # the daemon lets go with each of its rounds
-        print(f"{'at rest':>9}", look(server, pid))
+        began = time.monotonic()
+        await wait_until(lambda: not any(map(server.zcard, ENDED)), PATIENCE)
+        print(f"{'at rest':>9}", look(server, pid), f"   after {time.monotonic() - began:.0f} s")
         print("left:", *sorted(server.scan_iter()))
 
 
@@ -85,10 +92,10 @@ def main() -> None:
         socket = f"{folder}/socket"
         options = ["--port", "0", "--unixsocket", socket, "--save", "", "--dir", folder]
         server = subprocess.Popen([str(get_binary_path()), *options], stdout=subprocess.DEVNULL)
-        settings = load(url=f"unix://{socket}", prefix="growth")
+        settings = load(url=f"unix://{socket}", prefix=PREFIX)
         environment = {
             "VALKEY_URL": f"unix://{socket}",
-            "MUSTERD_PREFIX": "growth",
+            "MUSTERD_PREFIX": PREFIX,
             "MUSTERD_RETENTION": str(RETENTION),
             "MUSTERD_EVENT_LOG_LENGTH": "1000",
             "MUSTERD_STATE_DIR": folder,
