@@ -112,7 +112,7 @@ async def test_many_agents_share_a_round(parts: Parts) -> None:
 
 
 async def test_flush_returns_when_all_is_written(parts: Parts) -> None:
-    """Also progress that was not due yet, and what came while a round was under way."""
+    """Also what came while a round was under way."""
     desk, claim = await open_desk(parts)
     for step in range(10):
         desk.progress(step / 10, None)
@@ -121,6 +121,15 @@ async def test_flush_returns_when_all_is_written(parts: Parts) -> None:
     await desk.flush()
     assert (await parts.agent(claim.agent_id)).progress == 0.9
     assert await lines(parts, claim) == ["5", "6", "7", "8", "9"]
+
+
+async def test_flush_does_not_wait_for_the_second_to_pass(parts: Parts) -> None:
+    """The last progress of an agent is written before its ending, however soon that comes."""
+    desk, claim = await open_desk(parts)
+    for fraction in (0.1, 0.2):
+        desk.progress(fraction, None)
+        await desk.flush()
+        assert (await parts.agent(claim.agent_id)).progress == fraction
 
 
 async def test_flush_of_nothing_is_no_wait() -> None:

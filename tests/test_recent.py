@@ -33,6 +33,15 @@ def test_only_the_last_seconds_are_kept() -> None:
     assert list(recent.steps()) == [("finish", "new")]
 
 
+def test_what_is_durable_is_said_again() -> None:
+    """All that somebody was told is kept; what is written again by itself, or only read, is not."""
+    recent = Recent(Clock())
+    durable = ("submit", "start", "finish", "kill", "checkpoint", "output", "send")
+    for name in (*durable, "renew", "register", "offer", "progress", "receive", "trim"):
+        note(recent, (name, "t.1", "token"))
+    assert [step[0] for step in recent.steps()] == [*durable]
+
+
 def test_refusals_are_not_said_again() -> None:
     """What was not taken cannot be lost."""
     recent = Recent(Clock())

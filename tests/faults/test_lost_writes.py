@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.service.scene import Scene, open_unwatched
+from tests.service.scene import KINDS, Scene, open_unwatched
 from tests.support.daemon import Daemon
 from tests.support.fixtures import StartDaemon, StartServer
 from tests.support.wait import wait_until
@@ -97,6 +97,26 @@ async def test_spawns_that_a_daemon_has_answered_are_kept(forgetful: Scene) -> N
     await set_back(forgetful, daemon)
     assert (await forgetful.ended("later")).status == "completed"
     await forgetful.quiet()
+
+
+async def test_what_agents_told_is_written_again(forgetful: Scene) -> None:
+    """A checkpoint that has returned, and lines that were kept."""
+    daemon = await forgetful.daemon(MUSTERD_AGENTS=f"{KINDS},tests.agents.talkers")
+    await forgetful.start("hold", task_id="older")
+    save(forgetful)
+    await forgetful.submit("walk", task_id="walk")
+    await forgetful.submit("chat", task_id="chat")
+    await wait_until(partial(has_told, forgetful, "walk", "chat.1"), 10)
+    await set_back(forgetful, daemon)
+    await wait_until(partial(has_told, forgetful, "walk", "chat.1"), 10, "all is there again")
+    await forgetful.quiet()
+
+
+async def has_told(scene: Scene, walker: str, talker: str) -> bool:
+    """Whether the one has its last checkpoint, and the other its line."""
+    task, output = scene.keys.task(walker), scene.keys.output(talker)
+    checkpoint, lines = await scene.redis.hget(task, "checkpoint"), await scene.redis.xlen(output)
+    return (checkpoint, lines) == ("3", 1)
 
 
 async def test_nobody_takes_what_another_daemon_still_runs(forgetful: Scene) -> None:
