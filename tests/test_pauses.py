@@ -24,6 +24,14 @@ def test_one_kind(pauses: Pauses) -> None:
     assert not pauses.holds("check")
 
 
+def test_resume_of_one_kind_leaves_the_others_paused(pauses: Pauses) -> None:
+    """Each pause of a kind is ended by its own resume."""
+    pauses.pause("check")
+    pauses.pause("review")
+    pauses.resume("check")
+    assert pauses.kinds == ["review"]
+
+
 def test_everything(pauses: Pauses) -> None:
     """It holds each kind, and none by name; to resume one of them changes nothing."""
     pauses.pause()
