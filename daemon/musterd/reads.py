@@ -33,7 +33,7 @@ class Entry(NamedTuple):
 class Reads:
     """What can be seen on a server below a prefix.
 
-    Where one record is asked for, a key of another type is an error; where many are, it is skipped.
+    A key of another type is skipped, but an error where that one is wanted, or all there are.
     """
 
     def __init__(self, redis: Redis, keys: Keys) -> None:
@@ -107,18 +107,23 @@ class Reads:
         }
 
     async def live_tasks(self) -> list[str]:
-        """The ids of all tasks that have not ended, as of one moment."""
+        """The ids of all tasks that have not ended, as of one moment.
+
+        Raises:
+            BrokenRecordError: an index holds something else: who wants all must not be given some.
+        """
         indexes = list(map(self._keys.tasks, sorted(TASK_LIVE)))
         async with self._redis.pipeline(transaction=True) as pipe:
             for index in indexes:
                 pipe.zrange(index, 0, -1)
-            found: list[Any] = await pipe.execute(raise_on_error=False)
-        return [
-            task_id
-            for index, part in zip(indexes, found, strict=True)
-            if self._indexes.is_readable(index, part)
-            for task_id in part
-        ]
+            answers: list[Any] = await pipe.execute(raise_on_error=False)
+        live: list[str] = []
+        for index, answer in zip(indexes, answers, strict=True):
+            with wanted("live tasks", index, "sorted set"):
+                if isinstance(answer, Exception):
+                    raise answer
+            live += answer
+        return live
 
     async def counts(self, window: float) -> Counts:
         """How many records there are; `window` is in seconds before now."""

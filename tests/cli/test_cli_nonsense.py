@@ -97,3 +97,9 @@ def test_shortened_id_is_looked_for_elsewhere(state: Cli, spoil: Spoil) -> None:
     """In the indexes that are left."""
     spoil(spoil.keys.tasks("completed"))
     assert state("show", "ru", "--json").document["taskId"] == "runs"
+
+
+def test_kill_all_is_refused(state: Cli, spoil: Spoil) -> None:
+    """Who wants all of them stopped is not told that some are."""
+    key = spoil(spoil.keys.tasks("executing"))
+    assert f"{key} holds no sorted set" in refusal(state("kill", "--all"))
