@@ -16,6 +16,7 @@ from musterd.errors import (
     MalformedError,
     NotFoundError,
     RejectedContextError,
+    TooLargeError,
     UnknownKindError,
     UnreachableError,
 )
@@ -140,6 +141,21 @@ async def test_submit_many(client: Client) -> None:
     submissions = [Submission(kind=KIND, task_id=f"t{number}") for number in range(1200)]
     assert await client.submit_many(submissions) == [True] * 1200
     assert await client.submit_many(submissions[:3]) == [False] * 3
+
+
+@pytest.mark.parametrize("name", ["context", "metadata"])
+async def test_what_is_over_a_setting_is_refused(settings: LoadSettings, name: str) -> None:
+    """To the byte, and before anything is sent: size, limit and setting are named."""
+    most: dict[str, Any] = {f"max_{name}": 300}
+    given: dict[str, Any] = {name: "x" * 298}
+    async with Client(settings(**most)) as client:
+        await client.submit(KIND, **given)
+        given[name] += "x"
+        with pytest.raises(TooLargeError, match=f"{name}: 301 .* 300 .*MUSTERD_MAX_{name.upper()}"):
+            await client.submit(KIND, **given)
+        with pytest.raises(TooLargeError):
+            await client.submit_many([Submission(kind=KIND), Submission(kind=KIND, **given)])
+        assert len(await client.tasks("pending")) == 1
 
 
 async def test_lists_are_newest_first(client: Client, world: World) -> None:
