@@ -295,6 +295,15 @@ def test_refusal_is_short(message: Any, beginning: str, end: str) -> None:
     assert end in problem
 
 
+def test_longest_command() -> None:
+    """To the byte; one more is refused unread, so that there is nothing to answer."""
+    message = b'{"command":"ping","id":"0"}'
+    assert parse(message, len(message)).id == "0"
+    with pytest.raises(BadCommandError, match=r"27 bytes, at most 26 .*MUSTERD_MAX_COMMAND") as bad:
+        parse(message, 26)
+    assert bad.value.fields == {}
+
+
 def test_deepest_context_is_accepted() -> None:
     """A hundred levels, the command's own among them."""
     text = '{"command":"spawn","kind":"k","taskId":"t","context":' + "[" * 99 + "]" * 99 + "}"
