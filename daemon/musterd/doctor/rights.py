@@ -48,7 +48,7 @@ def uses(keys: Keys, node: str, probe: str) -> Iterator[Use]:
     """Everything that is done, by key family and by channel."""
     yield Use(keys.task(probe), _RECORD)
     yield Use(keys.agent(probe), _RECORD)
-    yield Use(keys.heartbeat(probe), "EXISTS GET SET PEXPIRE DEL")
+    yield Use(keys.heartbeat(probe), "EXISTS GET MGET SET PEXPIRE DEL")
     yield Use(keys.node(node), f"{_RECORD} EXISTS")
     yield Use(keys.owned(node), "TYPE SADD SREM SCARD SMEMBERS SRANDMEMBER EXISTS")
     yield Use(keys.epochs(node), "TYPE ZADD ZRANGE ZREMRANGEBYRANK PEXPIRE")
