@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -120,6 +121,24 @@ async def test_exception_is_a_failure(parts: Parts, error: BaseException, text: 
     await actor.run()
     assert await ending(parts, actor) == ("failed", "error", "failed", "error")
     assert (await parts.agent(actor.claim.agent_id)).error == text
+
+
+async def test_failure_is_no_garbage(parts: Parts) -> None:
+    """Nothing of it waits for the garbage collector, which looks seldom: it may hold a lot."""
+
+    async def body(_: Context) -> None:
+        raise PanicError("index out of range")
+
+    actor = await make_actor(parts, body)
+    claim = actor.claim
+    gc.disable()
+    try:
+        await actor.run()
+        del actor
+        actors = (one for one in gc.get_objects() if isinstance(one, Actor))
+        assert claim not in [one.claim for one in actors]
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("value", [{1, 2}, object(), float("nan"), "\ud800", "x" * (MAX_BYTES + 1)])

@@ -9,12 +9,12 @@ usual = gc.get_threshold()
 from musterd import garbage
 garbage.look_rarely()
 print(gc.get_threshold()[0] > 10 * usual[0])
-garbage.look_as_usual()
-print(gc.get_threshold() == usual, gc.get_freeze_count() > 0, gc.isenabled())
+garbage.look_seldom()
+print(usual < gc.get_threshold() < (100_000,), gc.get_freeze_count() > 0, gc.isenabled())
 """
 
 
-def test_a_daemon_looks_as_usual() -> None:
-    """Rarely while a command is imported; as Python does, but past what is there, from then on."""
+def test_a_daemon_looks_seldom() -> None:
+    """Rarely while a command is imported; now and then, but past what is there, from then on."""
     done = subprocess.run([sys.executable, "-c", CODE], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["True"] * 4

@@ -250,7 +250,6 @@ class Actor:
     async def _work(self) -> Ending:
         """Run what the kind says; the ending is decided by how it ended and what it was told."""
         self.log.info("agent started", kind=self.claim.kind, attempt=self.claim.attempt)
-        failure: BaseException | None = None
         with anyio.move_on_after(self.claim.timeout) as self._scope:
             try:
                 self.context.context = _read_context(
@@ -264,8 +263,9 @@ class Actor:
             except anyio.get_cancelled_exc_class():
                 raise
             except BaseException as error:  # noqa: BLE001 - whatever an agent raises is its ending
-                failure = error
-        return self._failed(failure)
+                # At once: kept for later, it and this frame would hold each other.
+                return self._failed(error)
+        return self._failed(None)
 
     def _check_size(self, result: str | None) -> str | None:
         most = self._settings.max_result

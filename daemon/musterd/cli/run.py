@@ -87,7 +87,7 @@ def _serve(settings: "Settings", read: "Callable[[], Settings]") -> int:
 
     from musterd import garbage, logs, service  # noqa: PLC0415 - as above
 
-    garbage.look_as_usual()
+    garbage.look_seldom()
     if sys.stderr is not None:
         faulthandler.enable()  # the watchdog's SIGABRT shows where the daemon stands
     code, sentence = 1, ""
