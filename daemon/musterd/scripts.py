@@ -34,8 +34,9 @@ Reply: TypeAlias = list[Any]
 _pack = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 _FILES: Final = (
-    "prelude", "lists", "records", "agents", "retention", "ending", "submit", "claim", "reclaim",
-    "start", "report", "message", "finish", "kill", "renew", "node", "recover", "trim", "dispatch",
+    "prelude", "lists", "records", "heartbeats", "agents", "retention", "ending", "submit", "claim",
+    "reclaim", "start", "report", "message", "finish", "kill", "renew", "node", "recover", "trim",
+    "dispatch",
 )  # fmt: skip
 """In the order in which they build on each other."""
 

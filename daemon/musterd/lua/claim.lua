@@ -7,7 +7,7 @@
 -- ELSE {'not_owner'} this epoch is not registered · {'stale'} a later claim was made
 -- The same number again answers what that claim took and has not ended: nothing is taken twice when
 -- an answer is lost.
--- NEEDS records agents
+-- NEEDS records agents heartbeats
 
 if ME ~= '' then rely(NODE .. ME, 'hash') end
 rely(TASK_INDEX.executing, 'zset')
@@ -88,6 +88,7 @@ end
 
 -- Makes the agent of a task's next attempt, where nothing is left of one that had its id before. What
 -- is written is where its steps lead, and each of them is told. `limits`: further fields of the task.
+-- Answers the key of its heartbeat, which is yet to begin.
 local function spawn(task, token, starts, limits)
   local agent_status, task_status = 'spawning', 'assigned'
   check_step(TASK_STEPS, 'pending', task_status)
@@ -105,7 +106,6 @@ local function spawn(task, token, starts, limits)
   redis.call('HSET', AGENT .. id, 'status', agent_status, 'updatedAt', NOW_ISO, 'node', ME,
     'epoch', EPOCH, 'token', token, 'taskId', task.id, 'kind', task.kind, 'attempt', task.attempt,
     'agentId', id, 'createdAt', NOW_ISO, unpack(more))
-  redis.call('SET', HEARTBEAT .. id, ME .. '/' .. EPOCH, 'PX', TTL)
   shift(TASK_INDEX, task.id, 'pending', task_status)
   unlist_agent(id)
   shift(AGENT_INDEX, id, nil, agent_status)
@@ -114,6 +114,7 @@ local function spawn(task, token, starts, limits)
   tell('agent.spawned', whom)
   tell('task.assigned', whom)
   if starts then tell_started(whom) end
+  return HEARTBEAT .. id
 end
 
 -- The limits that the kind has where the task has none: they stay for its retry.
@@ -150,11 +151,13 @@ local function take(kind, most, stem, max_attempts, timeout, taken, broken)
     end
   end
   in_parts(left, redis.call, 'DEL')
-  for _, task in ipairs(found) do
+  local beats = {}
+  for i, task in ipairs(found) do
     local token = stem .. '.' .. #taken
-    spawn(task, token, true, fill_limits(task, max_attempts, timeout))
+    beats[i] = spawn(task, token, true, fill_limits(task, max_attempts, timeout))
     taken[#taken + 1] = described(task.agent, token, task)
   end
+  begin_beats(beats)
   in_parts(ids, redis.call, 'ZREM', queue)
   return #found
 end

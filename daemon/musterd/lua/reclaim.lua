@@ -48,6 +48,6 @@ function STEPS.reclaim(id, token, task_id, kind, attempt, max_attempts, timeout,
   redis.call('ZREM', QUEUE .. kind, task_id)
   redis.call('ZREM', SCHEDULED, task_id)
   redis.call('DEL', next_attempt(task))
-  spawn(task, token, false, fill_limits(task, max_attempts, timeout))
+  begin_beats({spawn(task, token, false, fill_limits(task, max_attempts, timeout))})
   return {'ok'}
 end
