@@ -12,6 +12,7 @@ from musterd.errors import MusterdError, NotFoundError, TooLargeError
 from musterd.jsons import MAX_BYTES
 from musterd.runtimes.base import AgentFailed
 from musterd.runtimes.exchange import Exchange
+from musterd.runtimes.folders import Folders
 from tests.support.contexts import PaperDesk, make_context
 
 
@@ -38,10 +39,10 @@ def desk() -> PaperDesk:
 @pytest.fixture
 def exchange(tmp_path: Path) -> Iterator[Exchange]:
     """That of an agent without an earlier checkpoint."""
-    exchange = Exchange(tmp_path / "scratch", make_context())
+    exchange = Exchange(Folders(tmp_path / "scratch"), make_context())
     yield exchange
     exchange.remove()
-    assert list((tmp_path / "scratch").iterdir()) == []
+    assert list((tmp_path / "scratch").glob("*/*")) == []
 
 
 def place(exchange: Exchange, name: str) -> Path:
@@ -148,7 +149,7 @@ def test_bad_file_is_read_once(
 
 def test_restored_checkpoint_is_there_and_is_not_told(tmp_path: Path, desk: PaperDesk) -> None:
     """The command finds it; it is no news."""
-    exchange = Exchange(tmp_path, make_context(restored={"page": "é"}))
+    exchange = Exchange(Folders(tmp_path), make_context(restored={"page": "é"}))
     exchange.look(desk)
     assert json.loads(place(exchange, "CHECKPOINT").read_text()) == {"page": "é"}
     assert desk.checkpoints == []

@@ -64,6 +64,11 @@ def are_gone(pids: list[int]) -> bool:
     return all(procfs.stat(pid) is None for pid in pids)
 
 
+def files_in(folder: Path) -> list[Path]:
+    """What is left below a folder, but for empty folders."""
+    return [path for path in folder.rglob("*") if not path.is_dir() or list(path.iterdir())]
+
+
 def logged(lines: list[Any], stream: str) -> list[str]:
     """The lines of one stream."""
     return [line["line"] for line in lines if line.get("stream") == stream]
@@ -82,15 +87,15 @@ async def test_the_ids_are_in_the_environment(tmp_path: Path) -> None:
         "open(os.environ['MUSTERD_RESULT'], 'w'))"
     )
     result = await run([sys.executable, "-c", script], tmp_path)
-    folder = tmp_path / "scratch" / "t1.1"
+    folder = tmp_path / "scratch" / "1"
     assert result == {
         "MUSTERD_TASK_ID": "t1",
         "MUSTERD_AGENT_ID": "t1.1",
         "MUSTERD_ATTEMPT": "1",
         "MUSTERD_OWNER": "n1/e1",
-        "MUSTERD_RESULT": str(folder / "result"),
-        "MUSTERD_PROGRESS": str(folder / "progress"),
-        "MUSTERD_CHECKPOINT": str(folder / "checkpoint"),
+        "MUSTERD_RESULT": str(folder / "result-t1.1"),
+        "MUSTERD_PROGRESS": str(folder / "progress-t1.1"),
+        "MUSTERD_CHECKPOINT": str(folder / "checkpoint-t1.1"),
     }
 
 
@@ -148,7 +153,7 @@ async def test_a_result_file_is_removed(tmp_path: Path) -> None:
     for script in ("echo 1 > $MUSTERD_RESULT; exit 1", "mkdir -p $MUSTERD_RESULT/more"):
         with pytest.raises(AgentFailed):
             await run_shell(script, tmp_path)
-    assert not list((tmp_path / "scratch").iterdir())
+    assert not files_in(tmp_path / "scratch")
 
 
 @pytest.mark.parametrize("leave", [Path.mkdir, lambda path: path.write_text("1")])
@@ -157,7 +162,7 @@ async def test_a_result_of_another_life_is_no_result(
 ) -> None:
     """What was left under this agent's name before it started is not its own."""
     (tmp_path / "scratch").mkdir()
-    leave(tmp_path / "scratch" / "t1.1.json")
+    leave(tmp_path / "scratch" / "1")
     assert await run_shell("true", tmp_path) is None
 
 
@@ -434,13 +439,13 @@ async def stop_shell(script: str, folder: Path) -> Any:
 async def test_a_result_that_came_is_kept(tmp_path: Path) -> None:
     """One that was stopped and ends well all the same has its result, and leaves no file."""
     assert await stop_shell(STOPPED.format(code=0), tmp_path) == [1]
-    assert not list((tmp_path / "scratch").iterdir())
+    assert not files_in(tmp_path / "scratch")
 
 
 async def test_one_that_was_stopped_and_fails_has_no_result(tmp_path: Path) -> None:
     """The cancellation goes on: that it was stopped is what its ending says."""
     assert await stop_shell(STOPPED.format(code=3), tmp_path) is None
-    assert not list((tmp_path / "scratch").iterdir())
+    assert not files_in(tmp_path / "scratch")
 
 
 async def test_a_grace_may_be_shortened(tmp_path: Path) -> None:

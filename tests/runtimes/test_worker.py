@@ -222,7 +222,7 @@ async def test_signal_handler_may_tell_while_a_checkpoint_waits(tmp_path: Path) 
     desk, scratch = PaperDesk(), tmp_path / "scratch"
     async with anyio.create_task_group() as group:
         group.start_soon(lambda: run("tidy", scratch, desk=desk, grace=10.0))
-        await wait_until(lambda: bool(list(scratch.rglob("checkpoint"))), 20)
+        await wait_until(lambda: bool(list(scratch.rglob("checkpoint-*"))), 20)
         group.cancel_scope.cancel()
     assert desk.told == [(0.5, "tidied up")]
 

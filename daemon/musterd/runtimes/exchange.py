@@ -7,7 +7,6 @@ their places, a pipe or a folder, harms nobody but that agent.
 import contextlib
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from functools import partial
@@ -21,6 +20,7 @@ from structlog.typing import FilteringBoundLogger
 from musterd import jsons
 from musterd.errors import MalformedError, MusterdError, TooLargeError
 from musterd.runtimes.base import REFUSED, SAVED, AgentFailed, Context, Desk
+from musterd.runtimes.folders import Folders, is_untouched
 
 _NOTE_BYTES: Final = 4096
 
@@ -28,33 +28,37 @@ _log: FilteringBoundLogger = structlog.get_logger()
 
 
 class Exchange:
-    """The folder of one agent.
+    """The files of one agent, in a folder of its own.
+
+    They are named after the agent, too: who outlived an earlier one and still writes to that one's
+    files, from inside of a container say, writes nothing that is read.
 
     Args:
-        scratch: where the folders of all agents are; made when missing.
+        folders: gives it its folder.
         context: the agent's.
+
+    Raises:
+        OSError: they cannot be made.
     """
 
-    def __init__(self, scratch: Path, context: Context) -> None:
-        self._folder = scratch / context.agent_id
-        self._result = self._folder / "result"
-        self._progress = _Watched(self._folder / "progress")
-        self._checkpoint = _Watched(self._folder / "checkpoint")
-        self._saved = self._folder / f"checkpoint{SAVED}"
-        self._refused = self._folder / f"checkpoint{REFUSED}"
+    def __init__(self, folders: Folders, context: Context) -> None:
+        self._folders = folders
+        self._folder = folders.take()
+        self._result = f"{self._folder}/result-{context.agent_id}"
+        self._progress = _Watched(f"{self._folder}/progress-{context.agent_id}")
+        self._checkpoint = _Watched(f"{self._folder}/checkpoint-{context.agent_id}")
         self._unread: dict[str, str] = {}
-        self.remove()  # an earlier one of the same name is not this agent's
-        self._folder.mkdir(mode=0o700, parents=True)
+        self._closed = False
+        self._untouched = False
         if context.restored is not None:
-            self._checkpoint.path.write_text(jsons.dumps(context.restored), encoding="utf-8")
-            self._checkpoint.has_changed()
+            self._restore(jsons.dumps(context.restored))
 
     def variables(self) -> dict[str, str]:
         """Where they are, for the command's environment."""
         return {
-            "MUSTERD_RESULT": str(self._result),
-            "MUSTERD_PROGRESS": str(self._progress.path),
-            "MUSTERD_CHECKPOINT": str(self._checkpoint.path),
+            "MUSTERD_RESULT": self._result,
+            "MUSTERD_PROGRESS": self._progress.path,
+            "MUSTERD_CHECKPOINT": self._checkpoint.path,
         }
 
     def look(self, desk: Desk) -> None:
@@ -69,8 +73,11 @@ class Exchange:
                 self._hand_on(_read_file(self._checkpoint.path, jsons.MAX_BYTES), desk)
 
     def close(self, desk: Desk) -> None:
-        """Look for the last time; what cannot be read by now never will be."""
-        self.look(desk)
+        """The agent has ended: look for the last time; what cannot be read by now never will be."""
+        self._closed = True
+        self._untouched = is_untouched(self._folder)
+        if not self._untouched:
+            self.look(desk)
         for name, problem in self._unread.items():
             _log.warning("report not read", file=name, error=problem)
 
@@ -80,6 +87,8 @@ class Exchange:
         Raises:
             AgentFailed: it cannot be read, is no JSON, or is larger than 1 MiB.
         """
+        if self._untouched:
+            return None
         try:
             text = _json_of("result", _read_file(self._result, jsons.MAX_BYTES))
             return None if text is None or text.strip() == "null" else text
@@ -89,10 +98,16 @@ class Exchange:
             raise AgentFailed(f"MUSTERD_RESULT: {say(error)}") from error
 
     def remove(self) -> None:
-        """Let nothing be left of it, whatever the agent has made of it."""
-        shutil.rmtree(self._folder, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            self._folder.unlink()
+        """Let nothing be left of them."""
+        self._folders.give_back(self._folder)
+
+    def _restore(self, checkpoint: str) -> None:
+        try:
+            Path(self._checkpoint.path).write_text(checkpoint, encoding="utf-8")
+        except OSError:
+            self.remove()
+            raise
+        self._checkpoint.has_changed()
 
     def _hand_on(self, data: bytes, desk: Desk) -> None:
         try:
@@ -104,12 +119,14 @@ class Exchange:
 
     def _answer(self, data: bytes, problem: MusterdError | None) -> None:
         """Say what became of a checkpoint to a command that waits for it."""
-        with contextlib.suppress(OSError):  # the agent has ended, or the disk is full
+        if self._closed:
+            return
+        with contextlib.suppress(OSError):  # the disk is full, say
             if problem is None:
-                self._refused.unlink(missing_ok=True)
-                _leave(self._saved, data)
+                Path(self._checkpoint.path + REFUSED).unlink(missing_ok=True)
+                _leave(Path(self._checkpoint.path + SAVED), data)
             else:
-                _leave(self._refused, str(problem).encode())
+                _leave(Path(self._checkpoint.path + REFUSED), str(problem).encode())
 
     @contextlib.contextmanager
     def _forgiving(self, name: str) -> Iterator[None]:
@@ -125,7 +142,7 @@ class Exchange:
 class _Watched:
     """A file that is overwritten, or replaced, again and again."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: str) -> None:
         self.path = path
         self._mark: tuple[int, ...] = ()
 
@@ -181,7 +198,7 @@ def _leave(path: Path, data: bytes) -> None:
     fresh.replace(path)
 
 
-def _read_file(path: Path, most: int) -> bytes:
+def _read_file(path: str, most: int) -> bytes:
     """At most one byte more than it may have."""
     # Opening a pipe must not wait for a writer, who may never come.
     with FileIO(path, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:

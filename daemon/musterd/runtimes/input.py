@@ -5,18 +5,22 @@ One that never reads delays nothing. A message counts as taken once all of it is
 
 import os
 from io import FileIO
-from typing import Final
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
 
 import anyio
 
 from musterd import jsons
 from musterd.runtimes.base import Messages
 
+if TYPE_CHECKING:
+    from anyio.abc import TaskGroup
+
 _END: Final = b"\n"
 
 
 class Input:
-    """The standard input of a process; written to its pipe.
+    """The standard input of a process; written to its pipe, within `async with`.
 
     Args:
         pipe: the writing end; closed as soon as all is written, or nobody reads any more.
@@ -29,7 +33,25 @@ class Input:
         self._messages = messages
         self._left = memoryview(context.encode() + (_END if messages else b""))
         self._broken = False
+        self._following: TaskGroup | None = None
         os.set_blocking(pipe.fileno(), False)
+
+    async def __aenter__(self) -> Self:
+        if not self.offer():  # most take all at once, and need no task
+            self._following = await anyio.create_task_group().__aenter__()
+            self._following.start_soon(self.follow)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        if self._following is None:
+            return None
+        self._following.cancel_scope.cancel()  # nobody is left to read it
+        return await self._following.__aexit__(exc_type, exc, traceback)
 
     def offer(self) -> bool:
         """Write as much as the pipe takes now; returns whether that was the end of all."""

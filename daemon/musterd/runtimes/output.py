@@ -3,6 +3,7 @@
 A process that writes faster than lines are logged waits at its full pipe.
 """
 
+import asyncio
 import codecs
 import os
 from collections import deque
@@ -30,6 +31,8 @@ _PIPE: Final = 1024 * 1024
 _TURN: Final = 50
 """Lines logged at a stretch, about 1 ms; then others have their turn."""
 
+_Decoder: Final = codecs.getincrementaldecoder("utf-8")
+
 _log: FilteringBoundLogger = structlog.get_logger()
 
 
@@ -55,7 +58,7 @@ class Output:
     """One stream of a process, read from its pipe.
 
     Args:
-        pipe: the reading end; the caller closes it.
+        pipe: the reading end; the caller closes it, after `finish`.
         stream: `stdout` or `stderr`, a field of each log line.
         keep: is given stream and line of each.
     """
@@ -65,49 +68,74 @@ class Output:
         self._pipe = pipe
         self._stream = stream
         self._keep = keep
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoder = _Decoder("replace")
         self._lines: deque[str] = deque()
         self._rest = ""
         self._at_end = False
-        self._following = anyio.CancelScope(shield=True)
+        # Called back, as anyio calls nobody: a task and its waits for each of two streams cost as
+        # much as to start the process.
+        self._loop = asyncio.get_running_loop()
+        self._turn: asyncio.Handle | None = None
         os.set_blocking(pipe.fileno(), False)
 
-    async def follow(self) -> None:
-        """Log each line until the stream ends, or until `stop` and what is in the pipe by then.
+    def follow(self) -> None:
+        """Log each line as it comes, until the stream ends or `finish`."""
+        self._loop.add_reader(self._pipe.fileno(), self._take)
 
-        Being cancelled does not end it: who is asked to stop may have much to say.
+    async def finish(self) -> None:
+        """Log what is in the pipe by now, and no more; a stranger may hold it open for ever.
+
+        Call it shielded from cancellation.
         """
-        with self._following:
-            while not self._at_end:
-                await anyio.wait_readable(self._pipe)
-                self._read()
-                await self._log_lines()
-        with anyio.CancelScope(shield=True):
-            await self._drain()
-
-    def stop(self) -> None:
-        """Wait for nothing more; a stranger may hold the pipe open for ever."""
-        self._following.cancel()
-
-    async def _drain(self) -> None:
-        await self._log_lines()
+        self._pause()
         left = _PIPE
-        while left > 0 and (size := self._read()):
+        while not self._at_end and left > 0 and (size := self._read()):
             left -= size
-            await self._log_lines()
-        self._add(self._decoder.decode(b"", final=True))
-        if self._rest:
-            self._lines.append(self._rest)
-        await self._log_lines()
+            await self._log_all()
+        if not self._at_end:
+            self._end()
+        await self._log_all()
+
+    def _pause(self) -> None:
+        self._loop.remove_reader(self._pipe.fileno())
+        if self._turn is not None:
+            self._turn.cancel()
+
+    def _take(self) -> None:
+        """There is something to read, or there never will be."""
+        self._read()
+        self._log_some()
+        if self._lines or self._at_end:
+            self._pause()
+        if self._lines:
+            self._turn = self._loop.call_soon(self._go_on)
+
+    def _go_on(self) -> None:
+        """Nothing more is read before all of the last is logged."""
+        self._log_some()
+        if self._lines:
+            self._turn = self._loop.call_soon(self._go_on)
+        elif not self._at_end:
+            self.follow()
 
     def _read(self) -> int:
         """Take what is there; returns how many bytes."""
         data = self._pipe.read(_CHUNK)
         if data is None:
             return 0
-        self._at_end = not data
-        self._add(self._decoder.decode(data))
+        if data:
+            self._add(self._decoder.decode(data))
+        else:
+            self._end()
         return len(data)
+
+    def _end(self) -> None:
+        """A line that was begun has ended, too."""
+        self._at_end = True
+        self._add(self._decoder.decode(b"", final=True))
+        if self._rest:
+            self._lines.append(self._rest)
+            self._rest = ""
 
     def _add(self, text: str) -> None:
         *lines, rest = (self._rest + text).split("\n")
@@ -116,14 +144,17 @@ class Output:
         *pieces, self._rest = _pieces(rest)
         self._lines.extend(pieces)
 
-    async def _log_lines(self) -> None:
+    async def _log_all(self) -> None:
         while self._lines:
-            for _ in range(min(_TURN, len(self._lines))):
-                line = self._lines.popleft()
-                self.tail.add(line)
-                self._keep(self._stream, line)
-                _log.info("output", stream=self._stream, line=line)
+            self._log_some()
             await anyio.lowlevel.checkpoint()
+
+    def _log_some(self) -> None:
+        for _ in range(min(_TURN, len(self._lines))):
+            line = self._lines.popleft()
+            self.tail.add(line)
+            self._keep(self._stream, line)
+            _log.info("output", stream=self._stream, line=line)
 
 
 def _pieces(line: str) -> list[str]:

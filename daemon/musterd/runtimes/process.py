@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from io import FileIO
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,7 @@ from musterd.runtimes.base import AgentFailed, Context, ContextRejected, OutOfMe
 from musterd.runtimes.cgroup import Cgroup, Cgroups
 from musterd.runtimes.entry import find_program
 from musterd.runtimes.exchange import Exchange, say
+from musterd.runtimes.folders import folders_in
 from musterd.runtimes.group import Outcome, ProcessGroup
 from musterd.runtimes.input import Input
 from musterd.runtimes.output import Output
@@ -79,7 +81,7 @@ class ProcessRuntime:
         limits: Mapping[Limit, str] | None = None,
     ) -> None:
         self._command = tuple(command)
-        self._scratch = scratch.absolute()
+        self._folders = folders_in(scratch.absolute())
         self._working_directory = working_directory
         self._environment = _inherited() | dict(environment or {})
         self._rejected_code = rejected_code
@@ -91,21 +93,26 @@ class ProcessRuntime:
         """See `Runtime.run`; on return or raise the whole tree of processes is gone."""
         ending = _Ending()
         try:
-            exchange = Exchange(self._scratch, context)
+            exchange = Exchange(self._folders, context)
         except OSError as error:
             raise AgentFailed(f"cannot start {self._command[0]!r}: {say(error)}") from error
         try:
-            with context.desk.watched(lambda: exchange.look(context.desk)):
-                await self._run_command(context, exchange, ending)
+            await self._run_watched(context, exchange, ending)
             self._check(ending)
             return exchange.result()
+        finally:
+            exchange.remove()
+
+    async def _run_watched(self, context: Context, exchange: Exchange, ending: "_Ending") -> None:
+        """Run it to its end, and hand on what it leaves in files meanwhile."""
+        try:
+            with context.desk.watched(partial(exchange.look, context.desk)):
+                await self._run_command(context, exchange, ending)
         except anyio.get_cancelled_exc_class():
             if ending.exit_code != 0:
                 raise
-            return exchange.result()
         finally:
             exchange.close(context.desk)
-            exchange.remove()
 
     def _check(self, ending: "_Ending") -> None:
         if ending.exit_code == 0:
@@ -119,20 +126,17 @@ class ProcessRuntime:
     async def _run_command(self, context: Context, exchange: Exchange, ending: "_Ending") -> None:
         """Run it to its end, which is noted even if this is cancelled."""
         with self._start(context, exchange) as (group, stdin, stdout, stderr):
-            async with anyio.create_task_group() as streams:
-                streams.start_soon(stdout.follow)
-                streams.start_soon(stderr.follow)
-                if not stdin.offer():
-                    streams.start_soon(stdin.follow)
+            async with stdin:
                 try:
+                    stdout.follow()
+                    stderr.follow()
                     await group.wait_leader()
                 finally:
                     with anyio.CancelScope(shield=True):
                         ending.outcome = await group.end(context)
                         context.cpu_seconds = ending.outcome.cpu_seconds
-                    stdout.stop()
-                    stderr.stop()
-                    streams.cancel_scope.cancel()  # nobody is left to read the input
+                        await stdout.finish()
+                        await stderr.finish()
         ending.tail = str(stderr.tail)
 
     @contextlib.contextmanager
