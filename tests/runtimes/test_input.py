@@ -17,13 +17,14 @@ from tests.support.pace import within
 
 @pytest.fixture
 def pipe() -> Iterator[tuple[FileIO, FileIO]]:
-    """Its two ends; the reading one does not wait."""
+    """Its two ends; neither of them waits."""
     with ExitStack() as ends:
         reading, writing = (
             ends.enter_context(FileIO(end, mode))
             for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True)
         )
-        os.set_blocking(reading.fileno(), False)
+        for end in (reading, writing):
+            os.set_blocking(end.fileno(), False)
         yield reading, writing
 
 

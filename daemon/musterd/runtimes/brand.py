@@ -7,6 +7,7 @@ parents, its session and its environment is known by this.
 """
 
 import contextlib
+import functools
 import hashlib
 import itertools
 import resource
@@ -27,6 +28,7 @@ def new(owner: str) -> int:
     return life(owner) << _SERIAL_BITS | next(_serials) % (1 << _SERIAL_BITS)
 
 
+@functools.lru_cache(maxsize=64)  # of a daemon's own agents it is always the same
 def life(owner: str) -> int:
     """What all brands of an owner have in common; see `life_of`."""
     digest = hashlib.blake2b(owner.encode(), digest_size=8).digest()

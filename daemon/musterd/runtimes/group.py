@@ -8,10 +8,7 @@ number.
 import contextlib
 import os
 import signal
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
-from io import FileIO
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Final, NamedTuple
 
 import anyio
@@ -22,6 +19,9 @@ from musterd.procfs import Stat
 from musterd.runtimes import brand
 from musterd.runtimes.base import Context
 from musterd.runtimes.cgroup import Cgroup
+from musterd.runtimes.program import Program
+from musterd.runtimes.readiness import readiness
+from musterd.runtimes.spawn import Streams
 from musterd.runtimes.tree import Tree, send
 
 _SHORTEST: Final = 0.001
@@ -53,6 +53,12 @@ class Outcome(NamedTuple):
 class ProcessGroup:
     """A command in a session and process group of its own. `end` must be awaited.
 
+    Args:
+        program: what is started.
+        streams: what becomes its standard streams.
+        given: variables of this start alone; they name the agent and its owner.
+        cgroup: where it runs, if it has one.
+
     Raises:
         OSError: it cannot be started.
         ValueError: an argument or a variable holds a zero byte.
@@ -60,41 +66,34 @@ class ProcessGroup:
 
     def __init__(
         self,
-        command: Sequence[str],
-        *,
-        working_directory: Path | None,
-        environment: Mapping[str, str],
-        streams: tuple[FileIO, FileIO, FileIO],
+        program: Program,
+        streams: Streams,
+        given: Mapping[str, str],
         cgroup: Cgroup | None = None,
     ) -> None:
         self._cgroup = cgroup
-        mark = brand.new(environment.get("MUSTERD_OWNER", ""))
+        self._readiness = readiness()
+        self._leader_ended = anyio.Event()
+        mark = brand.new(given["MUSTERD_OWNER"])
         with brand.passed_on(mark):
             # Not asyncio's subprocess: its watcher reaps a leader as soon as it ends.
-            self._leader = subprocess.Popen(  # noqa: S603, no shell; the command is the operator's
-                cgroup.enter(command, environment) if cgroup else command,
-                cwd=working_directory,
-                env=environment,
-                stdin=streams[0],
-                stdout=streams[1],
-                stderr=streams[2],
-                start_new_session=True,
-            )
-        self._number = self._leader.pid
+            self._number = program.start(streams, given, cgroup)
         try:
             self._pidfd = os.pidfd_open(self._number)
+            self._readiness.add(self._pidfd, self._note_end)
         except OSError:
             self._signal_group(signal.SIGKILL)
-            self._leader.wait()
+            os.waitpid(self._number, 0)
             raise
-        self._leader_ended = False
-        self._tree = Tree(self._number, mark, environment)
+        self._tree = Tree(self._number, mark, given)
+
+    def _note_end(self) -> None:
+        self._leader_ended.set()
+        self._readiness.remove(self._pidfd)
 
     async def wait_leader(self) -> None:
         """Return when the first process has ended; others may be left."""
-        if not self._leader_ended:
-            await anyio.wait_readable(self._pidfd)
-            self._leader_ended = True
+        await self._leader_ended.wait()
 
     async def end(self, context: Context) -> Outcome:
         """End what is left: SIGTERM, `context.grace` seconds, SIGKILL; return when all are gone.
@@ -107,26 +106,25 @@ class ProcessGroup:
                 await self._force()
         # Where orphans are not adopted by this process, they can only be reached like this.
         self._signal_group(signal.SIGKILL)
+        self._readiness.remove(self._pidfd)
         os.close(self._pidfd)
         outcome = self._reap()
         self._tree.close()
         return outcome
 
     def _reap(self) -> Outcome:
-        _, status, used = os.wait4(
-            self._number, 0
-        )  # as Popen.wait, which does not say what it used
-        exit_code = self._leader.returncode = os.waitstatus_to_exitcode(status)
+        _, status, used = os.wait4(self._number, 0)
+        exit_code = os.waitstatus_to_exitcode(status)
         if self._cgroup is None:
             return Outcome(exit_code, used.ru_utime + used.ru_stime)
         return Outcome(exit_code, self._cgroup.cpu_seconds(), self._cgroup.oom_kills())
 
     async def _is_alive(self) -> bool:
-        return not self._leader_ended or bool(await self._others())
+        return not self._leader_ended.is_set() or bool(await self._others())
 
     async def _others(self, *, hold: bool = False) -> dict[int, Stat]:
         also = self._cgroup.pids() if self._cgroup else ()
-        return await self._tree.find(leader_ended=self._leader_ended, hold=hold, also=also)
+        return await self._tree.find(leader_ended=self._leader_ended.is_set(), hold=hold, also=also)
 
     async def _ask(self) -> None:
         others = await self._others()
@@ -142,7 +140,9 @@ class ProcessGroup:
             left = asked + context.grace - anyio.current_time()
             if left <= 0:
                 return False
-            await self._wait(min(left, next(delays) if self._leader_ended else _GRACE_CHECK))
+            await self._wait(
+                min(left, next(delays) if self._leader_ended.is_set() else _GRACE_CHECK)
+            )
         return True
 
     async def _force(self) -> None:
@@ -152,7 +152,7 @@ class ProcessGroup:
         while True:
             self._signal_group(signal.SIGSTOP)
             others = await self._others(hold=True)
-            if self._leader_ended and not others:
+            if self._leader_ended.is_set() and not others:
                 return
             self._signal_group(signal.SIGKILL)
             self._signal_outside(others, signal.SIGKILL)
@@ -164,11 +164,11 @@ class ProcessGroup:
                 _log.warning("processes do not end after SIGKILL", pids=self._left(others))
 
     def _left(self, others: Mapping[int, Stat]) -> list[int]:
-        return sorted(others if self._leader_ended else {*others, self._number})
+        return sorted(others if self._leader_ended.is_set() else {*others, self._number})
 
     async def _wait(self, seconds: float) -> None:
         """Wait so long, or until the leader ends."""
-        if self._leader_ended:
+        if self._leader_ended.is_set():
             await anyio.sleep(seconds)
             return
         with anyio.move_on_after(seconds):

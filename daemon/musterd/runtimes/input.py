@@ -3,7 +3,6 @@
 One that never reads delays nothing. A message counts as taken once all of it is in the pipe.
 """
 
-import os
 from io import FileIO
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
@@ -23,7 +22,8 @@ class Input:
     """The standard input of a process; written to its pipe, within `async with`.
 
     Args:
-        pipe: the writing end; closed as soon as all is written, or nobody reads any more.
+        pipe: the writing end, which does not block; closed as soon as all is written, or nobody
+            reads any more.
         context: JSON; a line of its own where messages follow.
         messages: each is written as a line of JSON; None closes the pipe after the context.
     """
@@ -34,7 +34,6 @@ class Input:
         self._left = memoryview(context.encode() + (_END if messages else b""))
         self._broken = False
         self._following: TaskGroup | None = None
-        os.set_blocking(pipe.fileno(), False)
 
     async def __aenter__(self) -> Self:
         if not self.offer():  # most take all at once, and need no task

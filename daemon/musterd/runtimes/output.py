@@ -5,7 +5,6 @@ A process that writes faster than lines are logged waits at its full pipe.
 
 import asyncio
 import codecs
-import os
 from collections import deque
 from collections.abc import Callable
 from io import FileIO
@@ -15,6 +14,8 @@ import anyio
 import anyio.lowlevel
 import structlog
 from structlog.typing import FilteringBoundLogger
+
+from musterd.runtimes.readiness import readiness
 
 LINE: Final = 8 * 1024
 """Characters of one log line; a longer line is cut."""
@@ -58,7 +59,7 @@ class Output:
     """One stream of a process, read from its pipe.
 
     Args:
-        pipe: the reading end; the caller closes it, after `finish`.
+        pipe: the reading end, which does not block; the caller closes it, after `finish`.
         stream: `stdout` or `stderr`, a field of each log line.
         keep: is given stream and line of each.
     """
@@ -72,15 +73,12 @@ class Output:
         self._lines: deque[str] = deque()
         self._rest = ""
         self._at_end = False
-        # Called back, as anyio calls nobody: a task and its waits for each of two streams cost as
-        # much as to start the process.
-        self._loop = asyncio.get_running_loop()
+        self._readiness = readiness()
         self._turn: asyncio.Handle | None = None
-        os.set_blocking(pipe.fileno(), False)
 
     def follow(self) -> None:
         """Log each line as it comes, until the stream ends or `finish`."""
-        self._loop.add_reader(self._pipe.fileno(), self._take)
+        self._readiness.add(self._pipe.fileno(), self._take)
 
     async def finish(self) -> None:
         """Log what is in the pipe by now, and no more; a stranger may hold it open for ever.
@@ -97,7 +95,7 @@ class Output:
         await self._log_all()
 
     def _pause(self) -> None:
-        self._loop.remove_reader(self._pipe.fileno())
+        self._readiness.remove(self._pipe.fileno())
         if self._turn is not None:
             self._turn.cancel()
 
@@ -108,13 +106,13 @@ class Output:
         if self._lines or self._at_end:
             self._pause()
         if self._lines:
-            self._turn = self._loop.call_soon(self._go_on)
+            self._turn = asyncio.get_running_loop().call_soon(self._go_on)
 
     def _go_on(self) -> None:
         """Nothing more is read before all of the last is logged."""
         self._log_some()
         if self._lines:
-            self._turn = self._loop.call_soon(self._go_on)
+            self._turn = asyncio.get_running_loop().call_soon(self._go_on)
         elif not self._at_end:
             self.follow()
 

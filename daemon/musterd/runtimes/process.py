@@ -6,7 +6,6 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from io import FileIO
 from pathlib import Path
 from typing import Final
 
@@ -14,14 +13,15 @@ import anyio
 
 from musterd import jsons
 from musterd.limits import Limit
-from musterd.runtimes.base import AgentFailed, Context, ContextRejected, OutOfMemory
+from musterd.runtimes.base import AgentFailed, Context, ContextRejected, Messages, OutOfMemory
 from musterd.runtimes.cgroup import Cgroup, Cgroups
-from musterd.runtimes.entry import find_program
 from musterd.runtimes.exchange import Exchange, say
 from musterd.runtimes.folders import folders_in
 from musterd.runtimes.group import Outcome, ProcessGroup
 from musterd.runtimes.input import Input
 from musterd.runtimes.output import Output
+from musterd.runtimes.pipes import Pipes
+from musterd.runtimes.program import Program
 
 _OURS: Final = ("VALKEY_", "MUSTERD_")
 """Our settings, passwords among them, are not for agents."""
@@ -80,10 +80,9 @@ class ProcessRuntime:
         cgroups: Cgroups | None = None,
         limits: Mapping[Limit, str] | None = None,
     ) -> None:
-        self._command = tuple(command)
+        inherited = _inherited()
+        self._program = Program(command, inherited | dict(environment or {}), working_directory)
         self._folders = folders_in(scratch.absolute())
-        self._working_directory = working_directory
-        self._environment = _inherited() | dict(environment or {})
         self._rejected_code = rejected_code
         self._messages = messages
         self._cgroups = cgroups
@@ -92,10 +91,8 @@ class ProcessRuntime:
     async def run(self, context: Context) -> str | None:
         """See `Runtime.run`; on return or raise the whole tree of processes is gone."""
         ending = _Ending()
-        try:
+        with self._starting():
             exchange = Exchange(self._folders, context)
-        except OSError as error:
-            raise AgentFailed(f"cannot start {self._command[0]!r}: {say(error)}") from error
         try:
             await self._run_watched(context, exchange, ending)
             self._check(ending)
@@ -125,65 +122,54 @@ class ProcessRuntime:
 
     async def _run_command(self, context: Context, exchange: Exchange, ending: "_Ending") -> None:
         """Run it to its end, which is noted even if this is cancelled."""
-        with self._start(context, exchange) as (group, stdin, stdout, stderr):
-            async with stdin:
-                try:
-                    stdout.follow()
-                    stderr.follow()
+        with contextlib.ExitStack() as ours:
+            with self._starting():
+                pipes = ours.enter_context(Pipes())
+                stdin = Input(pipes.stdin, jsons.dumps(context.context), self._messages_of(context))
+                stdout = Output(pipes.stdout, "stdout", context.desk.output)
+                stderr = Output(pipes.stderr, "stderr", context.desk.output)
+                group = self._start(context, exchange, pipes, ours)
+            try:
+                stdout.follow()
+                stderr.follow()
+                async with stdin:
                     await group.wait_leader()
-                finally:
-                    with anyio.CancelScope(shield=True):
-                        ending.outcome = await group.end(context)
-                        context.cpu_seconds = ending.outcome.cpu_seconds
-                        await stdout.finish()
-                        await stderr.finish()
+            finally:
+                with anyio.CancelScope(shield=True):
+                    ending.outcome = await group.end(context)
+                    context.cpu_seconds = ending.outcome.cpu_seconds
+                    await stdout.finish()
+                    await stderr.finish()
         ending.tail = str(stderr.tail)
 
     @contextlib.contextmanager
+    def _starting(self) -> Iterator[None]:
+        """What keeps it from starting is a failure of the agent."""
+        try:
+            yield
+        except (OSError, ValueError) as error:
+            raise AgentFailed(f"cannot start {self._program.name!r}: {say(error)}") from error
+
     def _start(
-        self, context: Context, exchange: Exchange
-    ) -> Iterator[tuple[ProcessGroup, Input, Output, Output]]:
-        """Start it, and close our ends of its pipes at the end."""
-        with contextlib.ExitStack() as ours:
-            try:
-                cgroup = self._make_cgroup(context, ours)
-                with contextlib.ExitStack() as theirs:
-                    stdin, context_pipe = _pipe(theirs, ours)
-                    stdout_pipe, stdout = _pipe(ours, theirs)
-                    stderr_pipe, stderr = _pipe(ours, theirs)
-                    group = ProcessGroup(
-                        self._command,
-                        working_directory=self._working_directory,
-                        environment=self._environment | _variables(context) | exchange.variables(),
-                        streams=(stdin, stdout, stderr),
-                        cgroup=cgroup,
-                    )
-            except (OSError, ValueError) as error:
-                raise AgentFailed(f"cannot start {self._command[0]!r}: {say(error)}") from error
-            messages = context.desk.messages if self._messages else None
-            yield (
-                group,
-                Input(context_pipe, jsons.dumps(context.context), messages),
-                Output(stdout_pipe, "stdout", context.desk.output),
-                Output(stderr_pipe, "stderr", context.desk.output),
-            )
+        self, context: Context, exchange: Exchange, pipes: Pipes, ours: contextlib.ExitStack
+    ) -> ProcessGroup:
+        cgroup = self._make_cgroup(context, ours)
+        given = _variables(context) | exchange.variables()
+        group = ProcessGroup(self._program, pipes.theirs, given, cgroup)
+        pipes.hand_over()
+        return group
+
+    def _messages_of(self, context: Context) -> Messages | None:
+        return context.desk.messages if self._messages else None
 
     def _make_cgroup(self, context: Context, ours: contextlib.ExitStack) -> Cgroup | None:
         """One that is removed at the end."""
         if self._cgroups is None:
             return None
-        find_program(self._command[0], self._environment, self._working_directory)
+        self._program.find()
         cgroup = self._cgroups.create(context.agent_id, self._limits)
         ours.callback(cgroup.remove)
         return cgroup
-
-
-def _pipe(reader: contextlib.ExitStack, writer: contextlib.ExitStack) -> tuple[FileIO, FileIO]:
-    read_end, write_end = os.pipe()
-    return (
-        reader.enter_context(FileIO(read_end, "rb")),
-        writer.enter_context(FileIO(write_end, "wb")),
-    )
 
 
 def _inherited() -> dict[str, str]:
