@@ -65,6 +65,15 @@ def children(pid: int | None = None) -> set[int]:
     return {int(child) for text in lists for child in text.split()}
 
 
+def adopted() -> set[int]:
+    """The children that this process adopts, and those that its first thread has started.
+
+    The kernel gives orphans to the first thread, whichever one their ancestor was started by.
+    """
+    text = _read(f"/proc/self/task/{os.getpid()}/children")
+    return {int(child) for child in text.split()}
+
+
 def descendants(roots: Iterable[int], without: int | None = None) -> set[int]:
     """These processes, their children, and so on down; not one process and what is below it."""
     found: set[int] = set()

@@ -14,12 +14,13 @@ import pytest
 
 from musterd.runtimes.process import ProcessRuntime
 from tests.support.contexts import make_context
+from tests.support.descriptors import open_files
 
 pytestmark = pytest.mark.usefixtures("subreaper")
 
 COMMANDS = 20
 
-CALLS = 600
+CALLS = 550
 """Of functions, Python's and C's, for a command that does nothing; about 450 are needed."""
 
 
@@ -57,21 +58,16 @@ async def test_one_that_leaves_nothing_writes_nothing(tmp_path: Path) -> None:
     assert state_of(tmp_path) == before
 
 
-def count_descriptors() -> int:
-    """Of this process."""
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
 async def test_one_that_runs_holds_three_descriptors_and_no_task(tmp_path: Path) -> None:
     """Its two streams and itself; what follows them is called by the event loop."""
     runtime = ProcessRuntime(["sleep", "1000"], tmp_path)
     contexts = [make_context(agent_id=f"t{number}.1", grace=0) for number in range(COMMANDS)]
     await ProcessRuntime(["true"], tmp_path).run(make_context())
-    tasks, descriptors = len(asyncio.all_tasks()), count_descriptors()
+    tasks, descriptors = len(asyncio.all_tasks()), len(open_files())
     async with anyio.create_task_group() as group:
         for context in contexts:
             group.start_soon(runtime.run, context)
         await anyio.wait_all_tasks_blocked()
         assert len(asyncio.all_tasks()) == tasks + COMMANDS
-        assert count_descriptors() == descriptors + 3 * COMMANDS
+        assert len(open_files()) == descriptors + 3 * COMMANDS
         group.cancel_scope.cancel()

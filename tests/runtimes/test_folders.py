@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from musterd.runtimes.exchange import Exchange
-from musterd.runtimes.folders import Folders, folders_in
+from musterd.runtimes.folders import Folders, folders_in, is_untouched
 from tests.support.contexts import PaperDesk, make_context
 
 
@@ -22,7 +22,7 @@ def test_untouched_folder_is_used_again(folders: Folders) -> None:
     """By one after the other, never by two at once."""
     first, second = folders.take(), folders.take()
     assert first != second
-    folders.give_back(first)
+    folders.give_back(first, untouched=True)
     assert folders.take() == first
     assert Path(first).stat().st_mode & 0o777 == 0o700
 
@@ -72,11 +72,11 @@ def test_folder_that_was_touched_is_used_once(
     """Whatever its agent has done to it, or somebody else while it was nobody's; it is removed."""
     first = folders.take()
     if idle:
-        folders.give_back(first)
+        folders.give_back(first, untouched=True)
         spoil(Path(first))
     else:
         spoil(Path(first))
-        folders.give_back(first)
+        folders.give_back(first, untouched=is_untouched(first))
     second = folders.take()
     assert second != first
     assert list(Path(second).iterdir()) == []
@@ -89,14 +89,15 @@ def test_folder_without_its_time_is_used_once(
     """Where a file system keeps none, nobody can tell whether it was touched."""
     monkeypatch.setattr(os, "utime", lambda *_: None)
     first = folders.take()
-    folders.give_back(first)
+    assert not is_untouched(first)
+    folders.give_back(first, untouched=is_untouched(first))
     assert folders.take() != first
 
 
 def test_few_are_kept(folders: Folders, tmp_path: Path) -> None:
     """After many were in use at once."""
     for folder in [folders.take() for _ in range(100)]:
-        folders.give_back(folder)
+        folders.give_back(folder, untouched=True)
     assert len(list((tmp_path / "scratch").iterdir())) == 64
 
 

@@ -1,5 +1,7 @@
 """Adopted processes."""
 
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +54,21 @@ async def test_an_orphan_of_nobody_is_reaped(tmp_path: Path) -> None:
     assert is_zombie(stray)
     assert orphans.reap() >= 1
     assert procfs.stat(stray) is None
+
+
+async def test_the_first_thread_adopts() -> None:
+    """Also whose parent was started by another thread, which lives: one list has all orphans."""
+    script = ["sh", "-c", "sleep 60 > /dev/null & echo $!"]
+    adopted = set[bool]()
+
+    def start() -> None:
+        pid = int(subprocess.check_output(script))
+        adopted.add(pid in procfs.adopted())
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+    await anyio.to_thread.run_sync(start)
+    assert adopted == {True}
 
 
 async def test_a_leader_is_left_to_its_runtime(tmp_path: Path) -> None:

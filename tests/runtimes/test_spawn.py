@@ -12,6 +12,7 @@ import pytest
 from musterd import procfs
 from musterd.runtimes import spawn as spawn_module
 from musterd.runtimes.spawn import Recipe, spawn
+from tests.support.descriptors import open_files
 
 ENVIRONMENT = [b"SHAPE=round", b"COLOUR=blue"]
 
@@ -85,11 +86,6 @@ def test_it_is_looked_for_in_several_places(tmp_path: Path) -> None:
     places = recipe("sh", "-c", "echo $0", paths=tuple(folder + b"/sh" for folder in folders))
     path = b"PATH=" + b":".join(folders)
     assert run(places._replace(environment=[path])) == (0, "sh\n")
-
-
-def open_files() -> list[str]:
-    """The names of all our descriptors."""
-    return sorted(path.name for path in Path("/proc/self/fd").iterdir())
 
 
 @pytest.mark.parametrize(

@@ -56,11 +56,13 @@ def passed_on(brand: int) -> Iterator[None]:
 
     Brief, and in the thread that forks: the limit is that of the whole process.
     """
-    soft, hard = resource.getrlimit(resource.RLIMIT_RTTIME)
-    with contextlib.suppress(OSError, ValueError):  # a hard limit below it
-        resource.setrlimit(resource.RLIMIT_RTTIME, (brand, hard))
+    before = resource.getrlimit(resource.RLIMIT_RTTIME)
+    try:
+        resource.setrlimit(resource.RLIMIT_RTTIME, (brand, before[1]))
+    except (OSError, ValueError):  # a hard limit below it
+        yield
+        return
     try:
         yield
     finally:
-        with contextlib.suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_RTTIME, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_RTTIME, before)

@@ -99,7 +99,7 @@ class Exchange:
 
     def remove(self) -> None:
         """Let nothing be left of them."""
-        self._folders.give_back(self._folder)
+        self._folders.give_back(self._folder, untouched=self._untouched)
 
     def _restore(self, checkpoint: str) -> None:
         try:

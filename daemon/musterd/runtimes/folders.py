@@ -51,9 +51,9 @@ class Folders:
             _remove(folder)
         return self._make()
 
-    def give_back(self, folder: str) -> None:
+    def give_back(self, folder: str, *, untouched: bool) -> None:
         """It is nobody's any more; nothing is left of what is in it."""
-        if len(self._idle) < _IDLE and is_untouched(folder):
+        if untouched and len(self._idle) < _IDLE:
             self._idle.append(folder)
         else:
             _remove(folder)

@@ -79,7 +79,7 @@ def _look() -> dict[int, Orphan]:
     """Called in the one thread that reaps, where the list of children is complete."""
     session = os.getsid(0)
     found = {}
-    for pid in procfs.children() - leaders:
+    for pid in procfs.adopted() - leaders:
         stat = procfs.stat(pid)
         # An agent's process cannot come into our session; whoever shares it is somebody else's.
         if stat is not None and stat.session != session:

@@ -69,7 +69,7 @@ class Output:
         self._pipe = pipe
         self._stream = stream
         self._keep = keep
-        self._decoder = _Decoder("replace")
+        self._decoder: codecs.IncrementalDecoder | None = None  # most write nothing
         self._lines: deque[str] = deque()
         self._rest = ""
         self._at_end = False
@@ -122,6 +122,7 @@ class Output:
         if data is None:
             return 0
         if data:
+            self._decoder = self._decoder or _Decoder("replace")
             self._add(self._decoder.decode(data))
         else:
             self._end()
@@ -130,7 +131,8 @@ class Output:
     def _end(self) -> None:
         """A line that was begun has ended, too."""
         self._at_end = True
-        self._add(self._decoder.decode(b"", final=True))
+        if self._decoder is not None:
+            self._add(self._decoder.decode(b"", final=True))
         if self._rest:
             self._lines.append(self._rest)
             self._rest = ""

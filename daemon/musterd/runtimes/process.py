@@ -3,17 +3,17 @@
 import contextlib
 import os
 import signal
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import anyio
 
 from musterd import jsons
 from musterd.limits import Limit
-from musterd.runtimes.base import AgentFailed, Context, ContextRejected, Messages, OutOfMemory
+from musterd.runtimes.base import AgentFailed, Context, ContextRejected, OutOfMemory
 from musterd.runtimes.cgroup import Cgroup, Cgroups
 from musterd.runtimes.exchange import Exchange, say
 from musterd.runtimes.folders import folders_in
@@ -54,6 +54,31 @@ class _Ending:
         return f"{name}: {self.tail}" if self.tail else name
 
 
+class _Command(NamedTuple):
+    """One that has been started, with all that is between it and us."""
+
+    group: ProcessGroup
+    stdin: Input
+    stdout: Output
+    stderr: Output
+    exchange: Exchange
+
+    async def run(self, context: Context, ending: _Ending) -> None:
+        """Let it come to its end, which is noted even if this is cancelled."""
+        try:
+            self.stdout.follow()
+            self.stderr.follow()
+            async with self.stdin:
+                await self.group.wait_leader()
+        finally:
+            with anyio.CancelScope(shield=True):
+                ending.outcome = await self.group.end(context)
+                context.cpu_seconds = ending.outcome.cpu_seconds
+                await self.stdout.finish()
+                await self.stderr.finish()
+            ending.tail = str(self.stderr.tail)
+
+
 class ProcessRuntime:
     """Runs a command without a shell.
 
@@ -90,77 +115,37 @@ class ProcessRuntime:
 
     async def run(self, context: Context) -> str | None:
         """See `Runtime.run`; on return or raise the whole tree of processes is gone."""
-        ending = _Ending()
-        with self._starting():
-            exchange = Exchange(self._folders, context)
-        try:
-            await self._run_watched(context, exchange, ending)
-            self._check(ending)
-            return exchange.result()
-        finally:
-            exchange.remove()
-
-    async def _run_watched(self, context: Context, exchange: Exchange, ending: "_Ending") -> None:
-        """Run it to its end, and hand on what it leaves in files meanwhile."""
-        try:
-            with context.desk.watched(partial(exchange.look, context.desk)):
-                await self._run_command(context, exchange, ending)
-        except anyio.get_cancelled_exc_class():
-            if ending.exit_code != 0:
-                raise
-        finally:
-            exchange.close(context.desk)
-
-    def _check(self, ending: "_Ending") -> None:
-        if ending.exit_code == 0:
-            return
-        if ending.exit_code == self._rejected_code:
-            raise ContextRejected(ending.tail)
-        if ending.outcome and ending.outcome.oom_kills:
-            raise OutOfMemory(f"out of memory: {ending}")
-        raise AgentFailed(str(ending))
-
-    async def _run_command(self, context: Context, exchange: Exchange, ending: "_Ending") -> None:
-        """Run it to its end, which is noted even if this is cancelled."""
         with contextlib.ExitStack() as ours:
-            with self._starting():
-                pipes = ours.enter_context(Pipes())
-                stdin = Input(pipes.stdin, jsons.dumps(context.context), self._messages_of(context))
-                stdout = Output(pipes.stdout, "stdout", context.desk.output)
-                stderr = Output(pipes.stderr, "stderr", context.desk.output)
-                group = self._start(context, exchange, pipes, ours)
             try:
-                stdout.follow()
-                stderr.follow()
-                async with stdin:
-                    await group.wait_leader()
+                command = self._start(context, ours)
+            except (OSError, ValueError) as error:
+                raise AgentFailed(f"cannot start {self._program.name!r}: {say(error)}") from error
+            ending = _Ending()
+            try:
+                with context.desk.watched(partial(command.exchange.look, context.desk)):
+                    await command.run(context, ending)
+            except anyio.get_cancelled_exc_class():
+                if ending.exit_code != 0:
+                    raise
             finally:
-                with anyio.CancelScope(shield=True):
-                    ending.outcome = await group.end(context)
-                    context.cpu_seconds = ending.outcome.cpu_seconds
-                    await stdout.finish()
-                    await stderr.finish()
-        ending.tail = str(stderr.tail)
+                command.exchange.close(context.desk)
+            self._check(ending)
+            return command.exchange.result()
 
-    @contextlib.contextmanager
-    def _starting(self) -> Iterator[None]:
-        """What keeps it from starting is a failure of the agent."""
-        try:
-            yield
-        except (OSError, ValueError) as error:
-            raise AgentFailed(f"cannot start {self._program.name!r}: {say(error)}") from error
-
-    def _start(
-        self, context: Context, exchange: Exchange, pipes: Pipes, ours: contextlib.ExitStack
-    ) -> ProcessGroup:
+    def _start(self, context: Context, ours: contextlib.ExitStack) -> _Command:
+        """Start it; what we hold of it is given back by `ours`."""
+        exchange = Exchange(self._folders, context)
+        ours.callback(exchange.remove)
         cgroup = self._make_cgroup(context, ours)
+        pipes = ours.enter_context(Pipes())
+        messages = context.desk.messages if self._messages else None
+        stdin = Input(pipes.stdin, jsons.dumps(context.context), messages)
+        stdout = Output(pipes.stdout, "stdout", context.desk.output)
+        stderr = Output(pipes.stderr, "stderr", context.desk.output)
         given = _variables(context) | exchange.variables()
         group = ProcessGroup(self._program, pipes.theirs, given, cgroup)
         pipes.hand_over()
-        return group
-
-    def _messages_of(self, context: Context) -> Messages | None:
-        return context.desk.messages if self._messages else None
+        return _Command(group, stdin, stdout, stderr, exchange)
 
     def _make_cgroup(self, context: Context, ours: contextlib.ExitStack) -> Cgroup | None:
         """One that is removed at the end."""
@@ -170,6 +155,15 @@ class ProcessRuntime:
         cgroup = self._cgroups.create(context.agent_id, self._limits)
         ours.callback(cgroup.remove)
         return cgroup
+
+    def _check(self, ending: _Ending) -> None:
+        if ending.exit_code == 0:
+            return
+        if ending.exit_code == self._rejected_code:
+            raise ContextRejected(ending.tail)
+        if ending.outcome and ending.outcome.oom_kills:
+            raise OutOfMemory(f"out of memory: {ending}")
+        raise AgentFailed(str(ending))
 
 
 def _inherited() -> dict[str, str]:

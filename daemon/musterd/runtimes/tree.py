@@ -37,7 +37,7 @@ class Tree:
     def __init__(self, leader: int, brand: int, environment: Mapping[str, str]) -> None:
         self._leader = leader
         self._brand = brand
-        self._marks = {f"{name}={environment.get(name)}".encode() for name in _MARKS}
+        self._environment = environment
         self._seen: dict[int, int] = {}  # when each started that was found here, by process id
         leaders.add(leader)
 
@@ -75,9 +75,12 @@ class Tree:
         return (
             orphan.brand == self._brand
             or orphan.stat.session == self._leader
-            or orphan.environment >= self._marks
+            or orphan.environment >= self._marks()
             or self._seen.get(pid) == orphan.stat.started
         )
+
+    def _marks(self) -> set[bytes]:
+        return {f"{name}={self._environment.get(name)}".encode() for name in _MARKS}
 
     async def _walk(self, roots: Iterable[int], *, hold: bool) -> dict[int, Stat]:
         """Those of the roots and of what descends from them that are alive, the leader apart."""
