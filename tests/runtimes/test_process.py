@@ -1,7 +1,9 @@
 """Agents that are commands."""
 
+import contextlib
 import itertools
 import os
+import resource
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -511,6 +513,37 @@ async def test_nothing_leaks_wherever_it_is_cancelled(tmp_path: Path) -> None:
 def is_agent(pid: int) -> bool:
     """Whether a child was started as an agent."""
     return b"MUSTERD_AGENT_ID=t1.1" in procfs.environment(pid)
+
+
+async def test_nothing_leaks_where_descriptors_run_out(tmp_path: Path) -> None:
+    """Wherever the last one is taken: the agent fails and says so, or has all that it needs."""
+    await run_shell("true", tmp_path)
+    before = open_files()
+    said = set()
+    for few in range(12):
+        with descriptors_left(few):
+            try:
+                await run_shell("echo 1 > $MUSTERD_RESULT", tmp_path)
+            except AgentFailed as error:
+                said.add(str(error))
+            else:
+                said.add("completed")
+    assert said == {"cannot start 'bash': Too many open files", "completed"}
+    assert open_files() == before
+    assert not {pid for pid in procfs.children() if is_agent(pid)}
+
+
+@contextlib.contextmanager
+def descriptors_left(few: int) -> Iterator[None]:
+    """Let this process open so many files more."""
+    used = {int(name) for name in open_files()}
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    free = (number for number in itertools.count() if number not in used)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next(itertools.islice(free, few, None)), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 async def test_many_at_once(tmp_path: Path) -> None:

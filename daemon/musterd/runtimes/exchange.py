@@ -159,9 +159,11 @@ class _Watched:
 
 def say(error: Exception) -> str:
     """What went wrong, with the file where one is known."""
-    if isinstance(error, OSError) and error.filename is not None:
-        return f"{error.strerror}: {os.fspath(error.filename)!r}"
-    return str(error)
+    if not isinstance(error, OSError) or error.strerror is None:
+        return str(error)
+    if error.filename is None:
+        return error.strerror
+    return f"{error.strerror}: {os.fspath(error.filename)!r}"
 
 
 def _read_progress(text: str) -> tuple[float | None, str | None]:

@@ -79,13 +79,22 @@ class ProcessGroup:
             # Not asyncio's subprocess: its watcher reaps a leader as soon as it ends.
             self._number = program.start(streams, given, cgroup)
         try:
-            self._pidfd = os.pidfd_open(self._number)
-            self._readiness.add(self._pidfd, self._note_end)
+            self._pidfd = self._watch()
         except OSError:
             self._signal_group(signal.SIGKILL)
             os.waitpid(self._number, 0)
             raise
         self._tree = Tree(self._number, mark, given)
+
+    def _watch(self) -> int:
+        """Be told when the leader ends; returns the descriptor through which."""
+        pidfd = os.pidfd_open(self._number)
+        try:
+            self._readiness.add(pidfd, self._note_end)
+        except OSError:
+            os.close(pidfd)
+            raise
+        return pidfd
 
     def _note_end(self) -> None:
         self._leader_ended.set()
