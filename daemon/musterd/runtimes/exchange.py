@@ -48,7 +48,6 @@ class Exchange:
         self._progress = _Watched(f"{self._folder}/progress-{context.agent_id}")
         self._checkpoint = _Watched(f"{self._folder}/checkpoint-{context.agent_id}")
         self._unread: dict[str, str] = {}
-        self._closed = False
         self._untouched = False
         if context.restored is not None:
             self._restore(jsons.dumps(context.restored))
@@ -74,7 +73,6 @@ class Exchange:
 
     def close(self, desk: Desk) -> None:
         """The agent has ended: look for the last time; what cannot be read by now never will be."""
-        self._closed = True
         self._untouched = is_untouched(self._folder)
         if not self._untouched:
             self.look(desk)
@@ -119,9 +117,7 @@ class Exchange:
 
     def _answer(self, data: bytes, problem: MusterdError | None) -> None:
         """Say what became of a checkpoint to a command that waits for it."""
-        if self._closed:
-            return
-        with contextlib.suppress(OSError):  # the disk is full, say
+        with contextlib.suppress(OSError):  # the agent has ended, or the disk is full
             if problem is None:
                 Path(self._checkpoint.path + REFUSED).unlink(missing_ok=True)
                 _leave(Path(self._checkpoint.path + SAVED), data)

@@ -90,8 +90,7 @@ class Output:
         while not self._at_end and left > 0 and (size := self._read()):
             left -= size
             await self._log_all()
-        if not self._at_end:
-            self._end()
+        self._end()
         await self._log_all()
 
     def _pause(self) -> None:
