@@ -5,6 +5,7 @@ server has, and beside it by a bare anyio loop that only spawns and waits. Then 
 sleeps takes of the daemon's memory.
 """
 
+import statistics
 import subprocess
 import sys
 import time
@@ -85,13 +86,19 @@ async def main(count: int = 1_000, turns: int = 3) -> None:
     print(
         f"{count} commands, {AT_ONCE} at a time: seconds, and of these the CPU of the one process"
     )
+    ratios = []
     for turn in range(turns):
         daemon, bare = await by_a_daemon(count), await by_a_bare_loop(count)
+        ratios.append((daemon[0] / bare[0], daemon[1] / bare[1]))
         print(
             f"[{turn + 1}/{turns}] daemon {daemon[0]:.2f} ({daemon[1]:.2f}), "
-            f"bare loop {bare[0]:.2f} ({bare[1]:.2f}), ratio {daemon[0] / bare[0]:.2f}",
+            f"bare loop {bare[0]:.2f} ({bare[1]:.2f}), "
+            f"ratio {ratios[-1][0]:.2f} ({ratios[-1][1]:.2f})",
             flush=True,
         )
+    for name, found in zip(("seconds", "CPU"), zip(*ratios, strict=True), strict=True):
+        middle, least, most = statistics.median(found), min(found), max(found)
+        print(f"{name}: {middle:.2f} times the bare loop's ({least:.2f} to {most:.2f})")
     print(f"a command that sleeps: {await memory():.0f} KiB")
 
 
