@@ -20,8 +20,8 @@ pytestmark = pytest.mark.usefixtures("subreaper")
 
 COMMANDS = 20
 
-CALLS = 550
-"""Of functions, Python's and C's, for a command that does nothing; about 450 are needed."""
+CALLS = 500
+"""Of functions, Python's and C's, for a command that does nothing; about 420 are needed."""
 
 
 async def test_calls(tmp_path: Path) -> None:

@@ -52,16 +52,13 @@ async def find_orphans() -> dict[int, Orphan]:
     Agents that end at the same time share one look.
     """
     if _Look.next is not None:
-        look = _Look.next
-        await look.done.wait()
-        return look.found
+        return await _Look.next.wait()
     look = _Look.next = _Look()
     try:
         await anyio.lowlevel.checkpoint()
     finally:
         _Look.next = None
-        look.found = _look()
-        look.done.set()
+        look.take()
     return look.found
 
 
@@ -72,7 +69,19 @@ class _Look:
 
     def __init__(self) -> None:
         self.found: dict[int, Orphan] = {}
-        self.done = anyio.Event()
+        self._taken: anyio.Event | None = None  # many are taken for one alone
+
+    async def wait(self) -> dict[int, Orphan]:
+        """What it has found, once it is taken."""
+        self._taken = self._taken or anyio.Event()
+        await self._taken.wait()
+        return self.found
+
+    def take(self) -> None:
+        """Look, and let those go on who wait for it."""
+        self.found = _look()
+        if self._taken is not None:
+            self._taken.set()
 
 
 def _look() -> dict[int, Orphan]:
