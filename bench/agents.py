@@ -1,4 +1,4 @@
-"""The agents of `bench.alive`. They run in the daemon; one tells by datagrams what it has seen."""
+"""The agents of `bench.alive` and `bench.scale`; one tells by datagrams what it has seen."""
 
 import json
 import os
@@ -19,6 +19,11 @@ _socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 
 def _tell(**fields: str | float) -> None:
     _socket.sendto(json.dumps(fields).encode(), os.environ[SOCKET])
+
+
+@musterd.agent("noop")
+async def noop(_context: musterd.Context) -> None:
+    """Does nothing."""
 
 
 @musterd.agent("sleep")

@@ -42,11 +42,14 @@ class Stage:
         self.listener = listener
 
     @asynccontextmanager
-    async def daemon(self, capacity: int, agents: str = "bench.agents") -> AsyncIterator[Daemon]:
+    async def daemon(
+        self, capacity: int, agents: str = "bench.agents", node: str = "bench"
+    ) -> AsyncIterator[Daemon]:
         """A daemon that is ready; it ends with the block."""
         env = {
             "MUSTERD_AGENTS": agents,
             "MUSTERD_CAPACITY": str(capacity),
+            "MUSTERD_NODE": node,
             SOCKET: str(self.listener.path),
         }
         daemon = Daemon(self.server.url, PREFIX, env=env)
