@@ -40,7 +40,7 @@ _FILES: Final = (
 )  # fmt: skip
 """In the order in which they build on each other."""
 
-_FREQUENT: Final = frozenset({"submit", "claim", "start", "finish", "renew"})
+FREQUENT: Final = frozenset({"submit", "claim", "start", "finish", "renew"})
 """Steps that have scripts of their own, one for each choice of them; a server keeps what it met."""
 
 
@@ -59,7 +59,7 @@ class Script:
 @cache
 def script(steps: frozenset[str] | None = None) -> Script:
     """The script for these steps; without them, or with a rare one among them, the one for all."""
-    if steps is None or not steps <= _FREQUENT:
+    if steps is None or not steps <= FREQUENT:
         chosen = frozenset(_FILES)
     else:
         chosen = _needed_by({"prelude", "dispatch", *steps})

@@ -93,8 +93,8 @@ PLANTS: Final = (
     ),
     Plant(
         "killed told before the end", 6, "runtimes/process.py",
-        "                        ending.outcome = await group.end(context)\n",
-        "                        ending.outcome = Outcome(-15, 0.0)\n",
+        "                ending.outcome = await self.group.end(context)\n",
+        "                ending.outcome = Outcome(-15, 0.0)\n",
     ),
     Plant(
         "leftovers not ended", 6, "recovery.py",

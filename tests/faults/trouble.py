@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ import anyio
 
 from musterd import procfs
 from musterd.errors import MusterdError, UnreachableError
+from musterd.scripts import FREQUENT, script
 from tests.checker.contract import milliseconds
 from tests.service.scene import Scene, open_scene
 from tests.support.daemon import Daemon
@@ -130,9 +132,16 @@ class Trouble:
         """Keep back the answer to the first claim that finds the task."""
         await self.scene.ask({"command": "pause"})
         task_id = await self.scene.submit("hold")
+        await self._load_scripts()
         self.proxy.stall_after(b"claim")
         await self.scene.publish({"command": "resume"})
         return f"{task_id}.1"
+
+    async def _load_scripts(self) -> None:
+        """So that no step is sent twice because the server does not know its script yet."""
+        for count in range(len(FREQUENT) + 1):
+            for steps in combinations(sorted(FREQUENT), count):
+                await self.scene.redis.script_load(script(frozenset(steps)).source)
 
     def processes_of(self, agent_id: str) -> list[int]:
         """What runs as an agent, or was started by it."""
@@ -140,8 +149,7 @@ class Trouble:
         return [pid for pid in procfs.pids() if name in procfs.environment(pid)]
 
     async def _bring_to_ending(self, point: str) -> str:
-        # So that the server knows the script of an ending, and `finish` is that of this agent.
-        await self.scene.ending(await self.scene.submit("echo"))
+        await self._load_scripts()
         gate = self.scene.folder / "gate"
         agent_id = await self.scene.start("gate", str(gate), max_attempts=2)
         if point == "ending written":
