@@ -77,6 +77,34 @@ async def test_nothing_is_published_to_nobody(own_server: StartServer, prefix: s
         assert len(await world.events()) == 20
 
 
+async def test_event_reaches_who_listens_on_a_replica_that_comes_back(
+    own_server: StartServer, prefix: str
+) -> None:
+    """It gets what was published while its link was broken, and so do those who listen there."""
+    first, second = own_server(tcp=True), own_server(tcp=True)
+    async with (
+        Redis.from_url(first.url, decode_responses=True) as redis,
+        Redis.from_url(second.url, decode_responses=True) as replica,
+        replica.pubsub() as listening,
+    ):
+        world = World(redis, prefix)
+        await replica.replicaof("127.0.0.1", first.port)
+
+        async def is_linked() -> bool:
+            return bool((await replica.info("replication"))["master_link_status"] == "up")
+
+        await wait_until(is_linked)
+        await listening.subscribe(world.keys.events)
+        assert await listening.get_message(timeout=within(5))
+        second.pause()
+        await redis.client_kill_filter(_type="replica")
+        names = [f"t{number}" for number in range(20)]
+        await world.steps(*(("submit", name, KIND, "", 0, 0, "", "", "") for name in names))
+        second.resume()
+        heard = [(await listening.get_message(timeout=within(10)))["data"] for _ in names]
+    assert [json.loads(event)["taskId"] for event in heard] == names
+
+
 async def test_timestamp_is_the_servers_time(world: World) -> None:
     """Not before the call and not after it, and the same in record, index and event."""
     before = await now_ms(world)

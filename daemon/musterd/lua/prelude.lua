@@ -158,8 +158,9 @@ end
 local told = 0
 local UNASKED = 8   -- events of a call; to ask whether anybody listens costs as much as to publish four
 
--- Whether anybody could hear an event: here, or on a server that PUBLISH passes it on to. Who may not
--- ask is one more who cannot know.
+-- Whether anybody could hear an event: here, or on a server that PUBLISH passes it on to; a replica whose
+-- link broke just now is none of those connected, and gets what it has missed from the backlog. Who may
+-- not ask is one more who cannot know.
 local heard
 local function is_heard()
   if heard == nil then
@@ -167,7 +168,7 @@ local function is_heard()
       or redis.pcall('PUBSUB', 'NUMPAT') ~= 0
     local info = redis.pcall('INFO', 'replication', 'cluster')
     heard = here or type(info) ~= 'string' or not string.find(info, 'cluster_enabled:0', 1, true)
-      or not string.find(info, 'connected_slaves:0', 1, true)
+      or not string.find(info, 'repl_backlog_active:0', 1, true)
   end
   return heard
 end
