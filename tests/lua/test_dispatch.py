@@ -227,6 +227,20 @@ async def test_right_that_a_daemon_lacks_refuses_its_steps(world: World, command
     assert await world.dump() == before
 
 
+@pytest.mark.leaves_work("nobody may claim it")
+@pytest.mark.parametrize("command", ["set", "mget"])
+async def test_who_may_not_renew_claims_nothing(world: World, command: str) -> None:
+    """Its agents would run without a lease before long."""
+    await world.register()
+    await world.submit()
+    before = await world.dump()
+    async with lacking(world, command) as limited:
+        reply = await limited.claim_reply()
+    assert reply[0] == "broken"
+    assert reply[2] == f"this user may not {command.upper()} there"
+    assert await world.dump() == before
+
+
 @pytest.mark.parametrize("command", ["zadd", "zrem", "incrby"])
 async def test_right_that_a_client_lacks_refuses_its_steps(world: World, command: str) -> None:
     """A task whose record is there, and which is in no queue, would never be started."""

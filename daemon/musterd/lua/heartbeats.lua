@@ -1,5 +1,11 @@
 -- Heartbeats, many at once where the server can do that: since Valkey 9.1, and while it has memory.
 
+-- Who cannot renew must not claim either.
+if ME ~= '' then
+  need('SET', HEARTBEAT, '')
+  need('MGET', HEARTBEAT)
+end
+
 local BEAT = ME .. '/' .. EPOCH
 
 local function set_at_once(keys)
