@@ -56,13 +56,14 @@ class Script:
         return hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 
 
-@cache
 def script(steps: frozenset[str] | None = None) -> Script:
     """The script for these steps; without them, or with a rare one among them, the one for all."""
-    if steps is None or not steps <= FREQUENT:
-        chosen = frozenset(_FILES)
-    else:
-        chosen = _needed_by({"prelude", "dispatch", *steps})
+    return _script(None if steps is None or not steps <= FREQUENT else steps)
+
+
+@cache  # one for each choice of rare ones would be the same again, 60 kB each time
+def _script(steps: frozenset[str] | None) -> Script:
+    chosen = frozenset(_FILES) if steps is None else _needed_by({"prelude", "dispatch", *steps})
     body = states.lua() + "".join(_read(name) for name in _FILES if name in chosen)
     return Script(f"local P = ARGV[1]\n{keys.lua(body)}{body}")
 
@@ -131,7 +132,7 @@ async def call(redis: "Redis", caller: Caller, steps: Sequence[Step]) -> list[Re
         redis.RedisError: the call as a whole was refused or got no answer. Steps of an unanswered
             call may have been applied; each is made so that sending it again is safe.
     """
-    chosen = script(frozenset(step[0] for step in steps))
+    chosen = script(frozenset(str(step[0]) for step in steps))
     arguments = (caller.keys.sequence, *caller.header(), _pack(steps))
     try:
         replies = await redis.evalsha(chosen.digest, 1, *arguments)

@@ -258,3 +258,9 @@ async def test_limits_come_with_the_call(world: World) -> None:
     for number in range(500):
         await world.submit(f"t{number}")
     assert await world.redis.xlen(world.keys.events_log) < 250
+
+
+def test_rare_steps_share_one_script() -> None:
+    """There are thousands of choices of them, and a daemon that lives long meets many."""
+    rare = frozenset({"finish", "progress"}), frozenset({"claim", "output", "renew"})
+    assert {id(scripts.script(steps)) for steps in rare} == {id(scripts.script())}
