@@ -121,6 +121,9 @@ class Supervisor:
         self._kinds = kinds
         self.crew.offer(kinds)
         self._capacity = capacity
+        self._log = structlog.get_logger().bind()  # its level may be another now
+        for actor in self.crew.actors.values():
+            actor.log = self._log
         self.wake()
 
     def wake(self, kind: str | None = None) -> None:
