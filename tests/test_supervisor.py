@@ -1,13 +1,16 @@
 """Claiming, stopping, agents that nobody runs; with no channel that could wake the supervisor."""
 
+import logging
 import time
 from collections.abc import AsyncIterator, Callable
 
 import anyio
 import pytest
+import structlog
 from structlog.testing import capture_logs
 
 from musterd.clocks import boottime
+from musterd.errors import BrokenRecordError
 from musterd.jsons import Json
 from musterd.moves import KillOrder, KillTarget
 from musterd.runtimes.base import Context
@@ -196,6 +199,37 @@ async def test_agent_whose_claim_was_not_answered_is_adopted(parts: Parts) -> No
     await parts.claim_in_vain("hold")
     parts.supervisor.audit(await parts.membership.renew())
     await wait_until(runs(parts, f"{task_id}.1"))
+
+
+async def test_agent_that_cannot_be_adopted_yet_is_not_given_up(parts: Parts) -> None:
+    """A key breaks between the look at who is listed and the adoption: the next one finds it."""
+    strays = parts.supervisor._strays
+    task_id = await parts.submit("hold", max_attempts=1)
+    await parts.claim_in_vain("hold")
+    listed = await strays.listed()
+    await parts.redis.set(parts.keys.kinds, "no hash")
+    with pytest.raises(BrokenRecordError):
+        await strays.adopt(listed)
+    await parts.redis.delete(parts.keys.kinds)
+    assert [claim.agent_id for claim in await strays.adopt(listed)] == [f"{task_id}.1"]
+    await strays.settle(listed)
+
+
+async def test_a_reload_changes_the_level_of_agents_lines(parts: Parts) -> None:
+    """Of those that run, and of those that start: each keeps a logger, which keeps a level."""
+    parts.supervisor.wake()
+    first = await parts.submit("hold")
+    await wait_until(runs(parts, f"{first}.1"))
+    before = structlog.get_config()["wrapper_class"]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    try:
+        parts.supervisor.offer(parts.kinds, 4)
+        second = await parts.submit("hold")
+        await wait_until(runs(parts, f"{second}.1"))
+        actors = parts.supervisor.crew.actors.values()
+        assert [actor.log.is_enabled_for(logging.INFO) for actor in actors] == [False, False]
+    finally:
+        structlog.configure(wrapper_class=before)
 
 
 async def test_kill_that_is_heard_before_the_claims_answer(

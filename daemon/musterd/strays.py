@@ -59,12 +59,11 @@ class Strays:
         """
         if not self._stems:
             return []
-        stems = set(self._stems)
-        self._stems.clear()
         found = await self._store.adopt(self._without_actor(listed))
-        claims = [claim for claim in found if claim.token.rpartition(".")[0] in stems]
+        claims = [claim for claim in found if claim.token.rpartition(".")[0] in self._stems]
         # Nobody has renewed them so far: how long their leases last is known only after this.
         await self._store.renew(claim.agent_id for claim in claims)
+        self._stems.clear()  # not before: what is refused is tried again, and settles nobody
         return claims
 
     async def settle(self, listed: Iterable[str]) -> None:

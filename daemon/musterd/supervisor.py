@@ -194,9 +194,9 @@ class Supervisor:
         leased_until = asked + self._settings.heartbeat_ttl
         with self._strays.unanswered(stem):
             claimed = await self._store.claim(self._claims, stem, room, offers)
-        if boottime() >= leased_until:  # it came late: how long the leases last is unknown
-            leased_until = boottime() + self._settings.heartbeat_ttl
-            await self._store.renew(claim.agent_id for claim in claimed.claims)
+            if boottime() >= leased_until:  # it came late: how long the leases last is unknown
+                leased_until = boottime() + self._settings.heartbeat_ttl
+                await self._store.renew(claim.agent_id for claim in claimed.claims)
         # Once the next claim is on its way: the server makes it while these begin.
         enlisted = [self._enlist(claim, leased_until, asked) for claim in claimed.claims]
         agents.start_soon(self._spawn, agents, enlisted)
