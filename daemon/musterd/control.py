@@ -115,11 +115,10 @@ class Control:
             await self._free.acquire()
             self._handlers.start_soon(self._handle, channel, data)
 
-    async def _answer_bell(self, agent_id: str) -> None:
-        """A kill was recorded by somebody else. The bell may be false: the record decides."""
+    async def _answer_bell(self, agent_ids: str) -> None:
+        """Kills were recorded by somebody else. The bell may be false: the record decides."""
         try:
-            request = await self._kills.get(agent_id)
-            if request is not None:
+            async for agent_id, request in self._kills.of(agent_ids.split()):
                 self._supervisor.crew.kill(agent_id, *request)
         except FAULTS as error:
             log.debug("kill request not read, the next sweep will", error=str(error))

@@ -39,10 +39,14 @@ class KillRequests:
         self._redis: Any = redis  # its stubs do not know that ours answers bytes
         self._key = keys.kills
 
-    async def get(self, agent_id: str) -> KillRequest | None:
-        """The request on one agent, if there is one."""
-        request = await self._redis.hget(self._key, agent_id)
-        return None if request is None else read(request)
+    async def of(self, agent_ids: Sequence[str]) -> AsyncIterator[tuple[str, KillRequest]]:
+        """Those on these agents."""
+        for first in range(0, len(agent_ids), PAGE):
+            page = agent_ids[first : first + PAGE]
+            found = await self._redis.hmget(self._key, page)
+            for agent_id, request in zip(page, found, strict=True):
+                if request is not None:
+                    yield agent_id, read(request)
 
     async def met(self, agent_ids: Sequence[str]) -> AsyncIterator[tuple[str, KillRequest]]:
         """Those on these agents, and by the way others: whichever is less to read.
@@ -57,12 +61,8 @@ class KillRequests:
             for agent_id, request in found.items():
                 yield agent_id.decode(errors="replace"), read(request)
             return
-        for first in range(0, len(agent_ids), PAGE):
-            page = agent_ids[first : first + PAGE]
-            found = await self._redis.hmget(self._key, page)
-            for agent_id, request in zip(page, found, strict=True):
-                if request is not None:
-                    yield agent_id, read(request)
+        async for met in self.of(agent_ids):
+            yield met
 
 
 def read(request: bytes) -> KillRequest:

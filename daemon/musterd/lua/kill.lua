@@ -30,6 +30,17 @@ local function write_request(agent_id, at, why, by, grace)
     .. (why and why ~= '' and ',"reason":' .. cjson.encode(why) or '') .. '}')
 end
 
+-- A bell for each daemon, with the ids of all of its agents that this call asks to stop.
+local bells = {}
+
+local function ring(agent)
+  bells[agent.node] = (bells[agent.node] and bells[agent.node] .. ' ' or '') .. agent.id
+end
+
+closing[#closing + 1] = function()
+  for node, ids in pairs(bells) do redis.call('PUBLISH', KILL_BELL .. node, ids) end
+end
+
 -- The first request stands; a later one may only leave the agent less time.
 local function kill_live(agent, why, by, grace)
   expect_voice(KILL_BELL .. agent.node)
@@ -39,7 +50,7 @@ local function kill_live(agent, why, by, grace)
   elseif grace ~= '' and (not known.grace or tonumber(grace) < known.grace) then
     write_request(agent.id, known.at or NOW_ISO, known.reason, known.by, grace)
   end
-  redis.call('PUBLISH', KILL_BELL .. agent.node, agent.id)
+  ring(agent)
   return {'ok', 'requested', agent.id, agent.node}
 end
 
