@@ -36,10 +36,18 @@ def test_only_the_last_seconds_are_kept() -> None:
 def test_what_is_durable_is_said_again() -> None:
     """All that somebody was told is kept; what is written again by itself, or only read, is not."""
     recent = Recent(Clock())
-    durable = ("submit", "start", "finish", "kill", "checkpoint", "output", "send")
+    durable = ("submit", "start", "finish", "kill", "checkpoint", "output", "send", "settle")
     for name in (*durable, "renew", "register", "offer", "progress", "receive", "trim"):
         note(recent, (name, "t.1", "token"))
     assert [step[0] for step in recent.steps()] == [*durable]
+
+
+def test_what_was_settled_is_settled_again() -> None:
+    """Though its owner is heard of again; but not where there was nothing to settle."""
+    recent = Recent(Clock())
+    steps = [("settle", f"t{number}.1", "n1", "") for number in range(2)]
+    recent.note(steps, [["ok", "failed", "pending"], ["ok", "", ""]])
+    assert list(recent.steps()) == [(*steps[0], "again"), steps[1]]
 
 
 def test_refusals_are_not_said_again() -> None:

@@ -18,7 +18,9 @@ KEPT: Final = 3.0
 MOST: Final = 2000
 """Calls that are kept: with the largest of them, some hundred MiB; usually a few."""
 
-_AGAIN: Final = frozenset({"submit", "start", "finish", "kill", "checkpoint", "output", "send"})
+_AGAIN: Final = frozenset(
+    {"submit", "start", "finish", "kill", "checkpoint", "output", "send", "settle"}
+)
 _CLAIMS: Final = frozenset({"claim", "adopt"})
 
 
@@ -67,6 +69,8 @@ def _as_taken(step: Step, reply: Reply) -> Step:
     name, answer = step[0], reply[1:3]
     if name == "finish" and answer[:1] == [AgentState.KILLED]:
         return (*step[:3], AgentState.KILLED, Reason.KILLED, *step[5:])
+    if name == "settle" and answer[:1] != [""]:  # its owner may be heard of again by now
+        return (*step, "again")
     if name == "kill" and answer[:1] == ["requested"]:
         return (name, "agent", answer[1], *step[3:])
     return step

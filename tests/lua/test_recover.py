@@ -93,6 +93,17 @@ async def test_sign_of_life_protects_the_agent(world: World, sign: str) -> None:
     assert await world.dump() == before
 
 
+async def test_what_was_settled_is_settled_again(world: World) -> None:
+    """The server has lost it, and the owner, which was told by then, gives signs of life again."""
+    agent_id, token = await world.running(attempts=2)
+    settle = ("settle", agent_id, "n1", "")
+    assert await world.step(*settle, node="n2", epoch="x") == ["alive"]
+    again = await world.step(*settle, "again", node="n2", epoch="x")
+    assert again == ["ok", "failed", "pending"]
+    assert await world.finish(agent_id, token) == ["not_owner"]
+    await world.check()
+
+
 async def test_record_of_a_later_life_protects_no_agent_of_an_earlier(world: World) -> None:
     """The daemon is back under another epoch and has not settled its past."""
     await world.running()

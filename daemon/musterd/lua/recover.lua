@@ -32,6 +32,7 @@ end
 -- finds itself superseded.
 -- ARGS 1 agent · 2 node it was listed under · 3 epochs of this node of whose agents nothing runs any
 --      more, and this is known: separated by spaces; the present one too, for an agent without actor
+--      4 'again' if it was settled so before, on a server that may have lost it
 -- OK   {'ok', agent's status, task's status} · {'ok', '', ''} there was nothing left to end
 -- ELSE {'alive'} its owner lives · {'not_owner'} this node's name is another daemon's by now
 -- With a kill recorded: `killed` where the work is known to have ended, else failed, lost; the task
@@ -98,7 +99,7 @@ local function settle(agent, work_ended)
   return {'ok', status, after}
 end
 
-function STEPS.settle(id, node, ended_epochs)
+function STEPS.settle(id, node, ended_epochs, again)
   expect(OWNED .. node, 'set')
   expect(NODE .. node, 'hash')
   local agent = read_agent(id)
@@ -107,6 +108,6 @@ function STEPS.settle(id, node, ended_epochs)
   if is_over or agent.node ~= node then return strike_off(id, node, is_over) end
   local work_ended = agent.node == ME and agent.epoch
     and string.find(' ' .. ended_epochs .. ' ', ' ' .. agent.epoch .. ' ', 1, true) ~= nil
-  check_owner_dead(agent, work_ended)
+  if again ~= 'again' then check_owner_dead(agent, work_ended) end
   return settle(agent, work_ended)
 end
