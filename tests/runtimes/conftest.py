@@ -1,7 +1,10 @@
 """Fixtures for runtimes."""
 
 import ctypes
+import os
 from collections.abc import Iterator
+from contextlib import ExitStack
+from io import FileIO
 
 import pytest
 
@@ -14,3 +17,16 @@ def subreaper() -> Iterator[None]:
     assert become_subreaper()
     yield
     ctypes.CDLL(None).prctl(36, 0, 0, 0, 0)
+
+
+@pytest.fixture
+def pipe() -> Iterator[tuple[FileIO, FileIO]]:
+    """Its two ends; neither of them waits."""
+    with ExitStack() as ends:
+        reading, writing = (
+            ends.enter_context(FileIO(end, mode))
+            for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True)
+        )
+        for end in (reading, writing):
+            os.set_blocking(end.fileno(), False)
+        yield reading, writing

@@ -1,31 +1,15 @@
 """What a process reads."""
 
 import json
-import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack
 from io import FileIO
 from typing import Any
 
 import anyio
-import pytest
 
 from musterd.runtimes.input import Input
 from tests.support.contexts import PaperMessages
 from tests.support.pace import within
-
-
-@pytest.fixture
-def pipe() -> Iterator[tuple[FileIO, FileIO]]:
-    """Its two ends; neither of them waits."""
-    with ExitStack() as ends:
-        reading, writing = (
-            ends.enter_context(FileIO(end, mode))
-            for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True)
-        )
-        for end in (reading, writing):
-            os.set_blocking(end.fileno(), False)
-        yield reading, writing
 
 
 async def read(reading: FileIO, size: int) -> bytes:

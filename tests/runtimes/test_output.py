@@ -1,8 +1,6 @@
 """What a process writes: followed while it runs, and taken from its pipe when it has ended."""
 
-import os
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
 from io import FileIO
 from typing import NamedTuple
 
@@ -27,20 +25,14 @@ class Stream(NamedTuple):
 
 
 @pytest.fixture
-async def stream() -> AsyncIterator[Stream]:
+async def stream(pipe: tuple[FileIO, FileIO]) -> AsyncIterator[Stream]:
     """Followed until the test ends."""
-    with ExitStack() as ends:
-        reading, writing = (
-            ends.enter_context(FileIO(end, mode))
-            for end, mode in zip(os.pipe(), ("rb", "wb"), strict=True)
-        )
-        for end in (reading, writing):
-            os.set_blocking(end.fileno(), False)
-        lines: list[str] = []
-        output = Output(reading, "stdout", lambda _, line: lines.append(line))
-        output.follow()
-        yield Stream(writing, output, lines)
-        await output.finish()
+    reading, writing = pipe
+    lines: list[str] = []
+    output = Output(reading, "stdout", lambda _, line: lines.append(line))
+    output.follow()
+    yield Stream(writing, output, lines)
+    await output.finish()
 
 
 async def test_it_is_followed_after_a_burst(stream: Stream) -> None:

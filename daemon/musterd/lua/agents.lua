@@ -14,14 +14,7 @@ end
 
 local members = {}    -- node → agent → whether it is the node's
 
-local function own(node, agent_id, is_owned)
-  local of_node = members[node]
-  if not of_node then
-    of_node = {}
-    members[node] = of_node
-  end
-  of_node[agent_id] = is_owned
-end
+local function own(node, agent_id, is_owned) put(members, node, agent_id, is_owned) end
 
 local function write_members(node, of_node)
   local out, added = {}, {}

@@ -32,15 +32,17 @@ local function in_parts(arguments, call, command, key)
   end
 end
 
--- A score of false takes the member out.
-local function list(key, member, score)
-  local of_key = scores[key]
+local function put(of, key, member, value)
+  local of_key = of[key]
   if not of_key then
     of_key = {}
-    scores[key] = of_key
+    of[key] = of_key
   end
-  of_key[member] = score
+  of_key[member] = value
 end
+
+-- A score of false takes the member out.
+local function list(key, member, score) put(scores, key, member, score) end
 
 local function shift(index, id, from, to)
   if from then list(index[from], id, false) end
